@@ -1,0 +1,53 @@
+import type { Figures } from './figures.ts'
+import { type HandlerName, handlerNames, type Run } from './journal.ts'
+import { percentile } from './percentile.ts'
+
+export interface Report {
+  readonly offered: number
+  readonly seconds: number
+  readonly runs: readonly Run[]
+  readonly figures: Figures
+}
+
+const priorities: Readonly<Record<HandlerName, string>> = {
+  audit: 'HIGHEST',
+  triage: 'HIGH',
+  label: 'NORMAL',
+  remind: 'NORMAL',
+  notify: 'LOW',
+  count: 'LOWEST',
+  'follow-up': 'NORMAL',
+  page: 'command',
+}
+
+const row = (name: string, priority: string, ...cells: readonly (string | number)[]): string =>
+  `  ${name.padEnd(11)}${priority.padEnd(10)}${cells.map((cell) => String(cell).padStart(9)).join('')}`
+
+const milliseconds = (value: number | undefined): string => value?.toFixed(2) ?? '-'
+
+/** The table of a run, 80 columns wide at most. */
+export function formatReport({ offered, seconds, runs, figures }: Report): string {
+  const handled = figures['deliveries handled']
+  const lanes = new Set(runs.map(({ lane }) => lane)).size
+  return [
+    row('handler', 'priority', 'runs', 'failed', 'p50 ms', 'p99 ms'),
+    ...handlerNames.map((name) => {
+      const own = runs.filter(({ handler, endedAt }) => handler === name && endedAt !== undefined)
+      const durations = own.map(({ startedAt, endedAt = 0 }) => endedAt - startedAt)
+      const failed = own.filter((run) => run.failed).length
+      return row(
+        name,
+        priorities[name],
+        own.length,
+        failed,
+        milliseconds(percentile(durations, 0.5)),
+        milliseconds(percentile(durations, 0.99)),
+      )
+    }),
+    '',
+    `  deliveries        ${handled} of ${offered}, ${lanes} lanes, ${seconds.toFixed(1)} s, ${Math.round(handled / seconds)} per second`,
+    `  failures          ${figures['failures thrown']}`,
+    `  follow-ups        ${figures['follow-ups fired']} fired of ${figures['follow-ups planned']} planned`,
+    `  order violations  ${figures['order violations']}`,
+  ].join('\n')
+}

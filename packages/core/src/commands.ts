@@ -1,0 +1,225 @@
+import type { AsyncContext } from './async-context.ts'
+import type { Clock } from './clock.ts'
+import type { CommandResult } from './command-result.ts'
+import { decode, type Definitions } from './definitions.ts'
+import { aborted, asBusError, BusError, describe } from './errors.ts'
+import { HandlerCall, type Verbs } from './handler-call.ts'
+import type { AnyDefinition, CommandMessage } from './message.ts'
+import type { ExecuteOptions } from './options.ts'
+import { requireDuration } from './publish-options.ts'
+import { carryOn } from './publishing.ts'
+import type { CommandEntry, Routing } from './routing.ts'
+import { parse } from './schema.ts'
+import type { SessionState } from './session.ts'
+import { isThenable } from './thenable.ts'
+import type { Timers } from './timers.ts'
+
+/** What executing needs of the bus around it. */
+export interface CommandsHost {
+  readonly verbs: Verbs
+  readonly definitions: Definitions
+  readonly routing: Routing
+  readonly asyncContext: AsyncContext
+  readonly timers: Timers
+  readonly clock: Clock
+  /** Whether somebody wants to know of every command. */
+  readonly commandsObserved: boolean
+  session(id: string): SessionState | undefined
+  requireOpen(sessionId: string, call: HandlerCall | undefined): void
+  commandStarted(command: CommandMessage): void
+  /** A call was aborted: what it waits for ends too. */
+  callAborted(call: HandlerCall, error: BusError): void
+  commandSettled(call: HandlerCall, result: CommandResult<unknown>, durationMs: number): void
+  /** Reports a failed attempt; answers after how many milliseconds to try again, or `undefined` if it failed for good. */
+  attemptFailed(call: HandlerCall, error: unknown): number | undefined
+  checkQuiet(): void
+}
+
+type Failed = CommandResult<never> & { readonly success: false }
+
+/** Executes commands: each calls its handler at once, and ends with a result, whatever happens. */
+export class Commands {
+  readonly running: Set<HandlerCall> = new Set()
+  readonly counts: { succeeded: number; failed: number } = { succeeded: 0, failed: 0 }
+  readonly #host: CommandsHost
+
+  constructor(host: CommandsHost) {
+    this.#host = host
+  }
+
+  execute<Result>(
+    command: CommandMessage<unknown, Result>,
+    options?: ExecuteOptions,
+    caller?: HandlerCall,
+  ): Promise<CommandResult<Result>> {
+    return new Promise((resolve) => {
+      new Execution(this.#host, this, resolve as (result: CommandResult<unknown>) => void).start(
+        command,
+        options,
+        caller,
+      )
+    })
+  }
+}
+
+/** One command on its way to its result. */
+class Execution {
+  readonly #host: CommandsHost
+  readonly #commands: Commands
+  readonly #resolve: (result: CommandResult<unknown>) => void
+  #call: HandlerCall | undefined
+  #entry: CommandEntry | undefined
+  #definition: AnyDefinition | undefined
+  #session: SessionState | undefined
+  #commandId = ''
+  #startedAt = 0
+  #settled = false
+  #stopLimits: (() => void) | undefined
+
+  constructor(host: CommandsHost, commands: Commands, resolve: (result: CommandResult<unknown>) => void) {
+    this.#host = host
+    this.#commands = commands
+    this.#resolve = resolve
+  }
+
+  start(given: CommandMessage, options: ExecuteOptions | undefined, caller: HandlerCall | undefined): void {
+    const host = this.#host
+    let command = given
+    try {
+      this.#commandId = String(given?.id ?? '')
+      const definition = (this.#definition = host.definitions.of(given, 'command'))
+      const from = caller?.live ? caller : host.asyncContext.current()
+      if (caller) command = carryOn(given, caller.message)
+      const call = (this.#call = new HandlerCall(host.verbs, command, from?.delivery, undefined))
+      call.more = { startedAt: 0, overflow: 0, caller: from, end: (error) => this.#fail(error) }
+      this.#commands.running.add(call)
+      this.#session = host.session(command.sessionId)
+      if (this.#session) this.#session.active++
+      if (host.commandsObserved) this.#startedAt = host.clock.monotonic()
+      host.requireOpen(command.sessionId, caller)
+      this.#entry = host.routing.command(command.type, command.sessionId)
+      if (!this.#entry) {
+        throw new BusError('NO_HANDLER', `Command '${command.type}' has no handler. Register one with bus.handle()`)
+      }
+      if (options !== undefined) this.#limit(options)
+      if (this.#settled) return
+      const plain = definition.schema === undefined && command.version === definition.version
+      call.more.name = this.#entry.name
+      const decoded = plain ? command : decode(command, definition)
+      if (isThenable(decoded))
+        decoded.then(
+          (read) => this.#run(read),
+          (error) => this.#refuse(error),
+        )
+      else this.#run(decoded)
+    } catch (error) {
+      this.#refuse(error)
+    }
+  }
+
+  #run(command: CommandMessage): void {
+    const call = this.#call!
+    if (this.#settled) return
+    if (command !== call.message) call.message = command
+    if (this.#host.commandsObserved) this.#host.commandStarted(command)
+    this.#attempt()
+  }
+
+  #attempt(): void {
+    const call = this.#call!
+    const entry = this.#entry!
+    if (this.#settled) return
+    if (!entry.counts) call.attempts++
+    try {
+      const value = this.#host.asyncContext.runInside(call, entry.run, call.message)
+      if (isThenable(value)) Promise.resolve(value).then(this.#check, this.#failAttempt)
+      else this.#check(value)
+    } catch (error) {
+      this.#failAttempt(error)
+    }
+  }
+
+  readonly #check = (value: unknown): void => {
+    const schema = this.#definition?.resultSchema
+    if (!schema || this.#settled) return this.#succeed(value)
+    try {
+      const what = (): string => `The result of '${this.#call!.message.type}'`
+      const checked = parse(schema, value, 'INVALID_RESULT', what)
+      if (isThenable(checked))
+        checked.then(
+          (read) => this.#succeed(read),
+          (error) => this.#refuse(error),
+        )
+      else this.#succeed(checked)
+    } catch (error) {
+      this.#refuse(error)
+    }
+  }
+
+  readonly #failAttempt = (error: unknown): void => {
+    if (this.#settled) return
+    const call = this.#call!
+    const delayMs = this.#host.attemptFailed(call, error)
+    if (delayMs !== undefined) {
+      call.details().retry = this.#host.timers.after(delayMs, () => this.#attempt())
+      return
+    }
+    const what = `Handler '${this.#entry!.name}' of command '${call.message.type}' failed: ${describe(error)}`
+    this.#fail(new BusError('HANDLER_FAILED', what, { cause: error }))
+  }
+
+  #limit({ timeoutMs, signal }: ExecuteOptions): void {
+    const { type } = this.#call!.message
+    requireDuration(timeoutMs, 'timeoutMs')
+    const onAbort = (): void => this.#fail(aborted(`Command '${type}'`, signal!.reason))
+    if (signal?.aborted) return onAbort()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    const timer =
+      timeoutMs === undefined || timeoutMs === Infinity
+        ? undefined
+        : this.#host.timers.after(timeoutMs, () =>
+            this.#fail(new BusError('TIMED_OUT', `Command '${type}' took longer than ${timeoutMs} ms`)),
+          )
+    this.#stopLimits = () => {
+      this.#host.timers.cancel(timer)
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  #refuse(error: unknown): void {
+    this.#fail(asBusError(error, 'HANDLER_FAILED', 'The command could not be executed'))
+  }
+
+  #succeed(value: unknown): void {
+    if (this.#settled) return
+    this.#commands.counts.succeeded++
+    this.#settle({ success: true, commandId: this.#commandId, value, attempts: this.#call!.attempts })
+  }
+
+  #fail(error: BusError): void {
+    if (this.#settled) return
+    this.#commands.counts.failed++
+    const failed: Failed = { success: false, commandId: this.#commandId, error, attempts: this.#call?.attempts ?? 0 }
+    this.#settle(failed)
+    if (!this.#call) return
+    this.#call.abort(error)
+    this.#host.callAborted(this.#call, error)
+  }
+
+  #settle(result: CommandResult<unknown>): void {
+    const call = this.#call
+    const host = this.#host
+    this.#settled = true
+    this.#stopLimits?.()
+    if (call) {
+      call.ended = true
+      host.timers.cancel(call.more?.retry)
+      this.#commands.running.delete(call)
+      if (this.#session) this.#session.active--
+      this.#resolve(result)
+      if (host.commandsObserved) host.commandSettled(call, result, host.clock.monotonic() - this.#startedAt)
+    }
+    this.#resolve(result)
+    host.checkQuiet()
+  }
+}

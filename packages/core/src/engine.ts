@@ -1,0 +1,374 @@
+import { type AsyncContext, createAsyncContext } from './async-context.ts'
+import { type Clock, systemClock } from './clock.ts'
+import type { CommandResult } from './command-result.ts'
+import { Commands, type CommandsHost } from './commands.ts'
+import { Definitions } from './definitions.ts'
+import type { Delivery, Waiter } from './delivery.ts'
+import type { Dispatch, DispatchHost } from './dispatch.ts'
+import { asBusError, BusError, describe } from './errors.ts'
+import type { Decision, Failure } from './failure.ts'
+import { FailureLog } from './failure-log.ts'
+import type { HandlerCall, Verbs } from './handler-call.ts'
+import { createHandlerRegistry } from './handler-registry.ts'
+import { Intake, type IntakeHost, type QueueSettings } from './intake.ts'
+import { Lanes, type LanesHost } from './lanes.ts'
+import { consoleLogger, guardLogger, type Logger } from './logger.ts'
+import { BUS, type CommandMessage, type EventDefinition, type EventMessage } from './message.ts'
+import { type HandlerFacts, Observers } from './observer.ts'
+import { createOutcome, type EventOutcome, type HandlerOutcome } from './outcome.ts'
+import type { EventFilter, LaneFunction, PublishingHost } from './publishing.ts'
+import { Publishing } from './publishing.ts'
+import { Quiescence, type QuiescenceHost } from './quiescence.ts'
+import { type HandlerRegistry, requireContract } from './registry.ts'
+import { requireDuration } from './publish-options.ts'
+import { type Plan, Routing } from './routing.ts'
+import { Scheduler } from './scheduler.ts'
+import type { SessionState } from './session.ts'
+import { createSignals, type Signals } from './signals.ts'
+import type { BusState } from './stats.ts'
+import {
+  BackpressureChanged,
+  CommandFailed,
+  CommandStarted,
+  CommandSucceeded,
+  errorData,
+  EventHandlerFailed,
+} from './system-events.ts'
+import { type Timer, Timers } from './timers.ts'
+
+/** The settings of a bus, checked and complete. */
+export interface Settings {
+  readonly name: string
+  readonly registry?: HandlerRegistry | undefined
+  readonly clock?: Clock | undefined
+  readonly logger?: Logger | undefined
+  readonly queue: QueueSettings
+  readonly concurrency: number
+  readonly lane: LaneFunction | undefined
+  readonly ageingMs: number
+  readonly onGroupFailure: 'continue' | 'stop'
+  readonly errorHistoryLimit: number
+  readonly maxNestedWaits: number
+  readonly asyncContext: boolean
+}
+
+/**
+ * The parts of a bus, put together, and what each of them needs of the others. The path of an event through them:
+ * publishing -> intake -> lanes -> dispatch -> handler -> settle.
+ */
+export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHost, CommandsHost, QuiescenceHost {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly observers: Observers
+  readonly failures: FailureLog
+  readonly definitions: Definitions = new Definitions()
+  readonly routing: Routing
+  readonly asyncContext: AsyncContext
+  readonly timers: Timers
+  readonly lanes: Lanes
+  readonly intake: Intake
+  readonly scheduler: Scheduler
+  readonly publishing: Publishing
+  readonly executing: Commands
+  readonly quiescence: Quiescence
+  readonly sessions: Map<string, SessionState> = new Map()
+  readonly filters: Set<EventFilter> = new Set()
+  readonly verbs: Verbs
+  readonly signals: Signals
+  readonly lane: LaneFunction | undefined
+  readonly maxNestedWaits: number
+  readonly ageingMs: number
+  readonly stopsOnGroupFailure: boolean
+  state: BusState = 'created'
+  /** Publishes that were refused while nobody awaited them. */
+  unheardRefusals = 0
+  /** Some handler may listen to the events about commands. */
+  hearsCommands: boolean
+  decide: ((failure: Failure) => Decision) | undefined
+
+  constructor(settings: Settings) {
+    const { registry = createHandlerRegistry(), clock = systemClock } = settings
+    const logger = guardLogger(settings.logger ?? consoleLogger)
+    requireContract('registry', registry, 'handler-registry/1')
+    this.clock = clock
+    this.logger = logger
+    this.observers = new Observers(logger)
+    this.failures = new FailureLog(clock, logger, settings.errorHistoryLimit)
+    this.hearsCommands = settings.registry !== undefined
+    this.lane = settings.lane
+    this.maxNestedWaits = settings.maxNestedWaits
+    this.ageingMs = settings.ageingMs
+    this.stopsOnGroupFailure = settings.onGroupFailure === 'stop'
+    this.routing = new Routing(registry, settings.registry === undefined)
+    this.asyncContext = createAsyncContext(settings.asyncContext)
+    this.verbs = {
+      publish: (event, options, call) => this.publishing.publish(event, options, call),
+      publishAndWait: (event, options, call) => this.publishing.publishAndWait(event, options, call),
+      execute: (command, options, call) => this.executing.execute(command, options, call),
+      schedule: (event, options, call) => this.publishing.schedule(event, options, call),
+    }
+    this.timers = new Timers(clock)
+    this.lanes = new Lanes(this, this, clock, settings.concurrency)
+    this.intake = new Intake(this, settings.queue)
+    this.scheduler = new Scheduler(this.timers, (due, lateMs) => this.publishing.admitDue(due, lateMs))
+    this.publishing = new Publishing(this)
+    this.executing = new Commands(this)
+    this.quiescence = new Quiescence(this)
+    this.signals = createSignals((error) => this.observers.failed(error))
+  }
+
+  get screens(): boolean {
+    return (
+      this.lane !== undefined || this.observers.any || this.filters.size > 0 || this.routing.publishHooks.length > 0
+    )
+  }
+
+  session(id: string): SessionState | undefined {
+    return id === BUS ? undefined : this.sessions.get(id)
+  }
+
+  requireOpen(sessionId: string, call: HandlerCall | undefined): void {
+    const session = this.session(sessionId)
+    const closing = this.state === 'stopping' || this.state === 'stopped'
+    if (!closing && session?.status !== 'ending') return
+    // What handlers that are still finishing publish is accepted.
+    if (!(closing && this.lanes.closed) && this.publisher(call)) return
+    throw closing
+      ? new BusError(
+          'BUS_STOPPED',
+          `The bus is ${this.state} and takes nothing new. Start it again, or publish earlier`,
+        )
+      : new BusError(
+          'SESSION_ENDED',
+          `Session '${sessionId}' is ending and takes nothing new. Open it again afterwards`,
+        )
+  }
+
+  // -- the way of an event ------------------------------------------------------------------------------------------
+
+  get draining(): boolean {
+    return this.state === 'running' || this.state === 'stopping'
+  }
+
+  begin(delivery: Delivery, dispatch: Dispatch): boolean {
+    if (delivery.parent === undefined) this.intake.begin(delivery)
+    else this.intake.beginNested(delivery)
+    const plan = this.#plan(delivery.message, delivery.waiter)
+    if (this.observers.any) this.#tellStarted(delivery, plan.length)
+    return dispatch.start(delivery, plan, delivery.ended)
+  }
+
+  #tellStarted({ message, parent, at }: Delivery, handlers: number): void {
+    const nested = parent !== undefined
+    const waitedMs = nested ? 0 : Math.max(0, this.clock.monotonic() - at)
+    this.observers.tell('eventStarted', message, { handlers, waitedMs, nested })
+  }
+
+  settle(dispatch: Dispatch): void {
+    const delivery = dispatch.delivery!
+    this.intake.settle(delivery)
+    delivery.waiter?.resolve(outcomeOf(delivery, dispatch.outcomes))
+    if (this.observers.any) this.observers.tell('eventSettled', delivery.message)
+    if (this.quiescence.waited) this.quiescence.check()
+  }
+
+  cut(delivery: Delivery, status: 'timed-out' | 'aborted', error: BusError): void {
+    const { message, waiter } = delivery
+    if (delivery.state === 'running') {
+      for (const dispatch of this.lanes.active) if (dispatch.delivery === delivery) dispatch.cut(status, error)
+    } else if (delivery.state === 'waiting') {
+      const outcomes = this.#plan(message, waiter).map(({ name, priority }) => {
+        return { name, priority, attempts: 0, durationMs: 0, status, error } satisfies HandlerOutcome
+      })
+      this.intake.remove(delivery, 'settled')
+      waiter?.resolve(outcomeOf(delivery, outcomes))
+      this.quiescence.check()
+    } else if (delivery.state === 'offered') {
+      delivery.ended = { status, error }
+    }
+  }
+
+  accepted({ message, priority }: Delivery): void {
+    if (this.observers.any) this.observers.tell('eventAccepted', message, { priority })
+  }
+
+  refused({ message }: Delivery, reason: 'dropped' | 'rejected', error?: unknown): void {
+    if (this.observers.any) this.observers.tell('eventRefused', message, { reason, error })
+    this.quiescence.check()
+  }
+
+  /** The handler that publishes, if one does and is still at work. */
+  publisher(call: HandlerCall | undefined): HandlerCall | undefined {
+    return call?.live ? call : this.asyncContext.current()
+  }
+
+  backpressure(level: 'high' | 'normal', waiting: number): void {
+    if (this.observers.any) this.observers.tell('backpressureChanged', level, waiting)
+    this.emit(BackpressureChanged, BUS, { level, waiting, capacity: this.intake.capacity })
+  }
+
+  readonly unheard = (error: unknown): void => {
+    this.unheardRefusals++
+    this.logger.warn({ error }, `A publish failed and nobody awaits it: ${describe(error)}`)
+  }
+
+  // -- handlers -----------------------------------------------------------------------------------------------------
+
+  get observed(): boolean {
+    return this.observers.any
+  }
+
+  after(delayMs: number, callback: () => void): Timer {
+    return this.timers.after(delayMs, callback)
+  }
+
+  cancel(timer: Timer | undefined): void {
+    this.timers.cancel(timer)
+  }
+
+  overdue(): boolean {
+    return this.lanes.overdueWithin()
+  }
+
+  yield(callback: () => void): void {
+    this.lanes.yield(callback)
+  }
+
+  handlerStarted(call: HandlerCall): void {
+    if (this.observers.any) this.observers.tell('handlerStarted', call.message as EventMessage, factsOf(call, 1))
+  }
+
+  handlerSettled(call: HandlerCall, outcome: HandlerOutcome): void {
+    this.observers.tell('handlerSettled', call.message as EventMessage, outcome)
+  }
+
+  attemptFailed(call: HandlerCall, error: unknown): number | undefined {
+    const retryInMs = this.#decide(call, error)
+    if (this.observers.any) {
+      const { message, step, attempts: attempt } = call
+      const facts = { error, ...(retryInMs !== undefined && { retryInMs }) }
+      if (step) this.observers.tell('attemptFailed', message as EventMessage, factsOf(call), facts)
+      else this.observers.tell('commandAttemptFailed', message as CommandMessage, { attempt, ...facts })
+    }
+    return retryInMs
+  }
+
+  handlerFailed(call: HandlerCall, error: unknown): void {
+    const { message, attempts } = call
+    const { name: handler, priority } = call.step!
+    const failure = { message, handler, priority, error, attempts, failedAt: this.clock.now() }
+    this.failures.add(failure, call.step!.owner ?? call.step!)
+    if (call.delivery!.quiet) return
+    const { id: eventId, type: eventType, sessionId } = message
+    const payload = { eventId, eventType, handler, priority, attempts, error: errorData(error) }
+    this.emit(EventHandlerFailed, sessionId, payload, message)
+  }
+
+  callAborted(call: HandlerCall, error: BusError): void {
+    for (const dispatch of this.lanes.active) if (dispatch.delivery?.parent === call) dispatch.cut('aborted', error)
+    for (const delivery of this.lanes.beginning) {
+      if (delivery.parent === call) delivery.ended = { status: 'aborted', error }
+    }
+    for (const command of this.executing.running) if (command.caller === call) command.more?.end?.(error)
+  }
+
+  // -- commands -----------------------------------------------------------------------------------------------------
+
+  get commands(): ReadonlySet<HandlerCall> {
+    return this.executing.running
+  }
+
+  get commandsObserved(): boolean {
+    return this.hearsCommands || this.observers.any
+  }
+
+  commandStarted(command: CommandMessage): void {
+    if (this.observers.any) this.observers.tell('commandStarted', command)
+    this.emit(CommandStarted, command.sessionId, aboutCommand(command), command)
+  }
+
+  commandSettled(call: HandlerCall, result: CommandResult<unknown>, durationMs: number): void {
+    const command = call.message as CommandMessage
+    const { sessionId } = command
+    if (this.observers.any) this.observers.tell('commandSettled', command, result, { durationMs })
+    const payload = { ...aboutCommand(command), attempts: result.attempts, durationMs }
+    if (result.success) this.emit(CommandSucceeded, sessionId, payload, command)
+    else if (!call.delivery?.quiet) {
+      this.emit(CommandFailed, sessionId, { ...payload, error: errorData(result.error) }, command)
+    }
+  }
+
+  // -- both ---------------------------------------------------------------------------------------------------------
+
+  get accepting(): number {
+    return this.publishing.accepting
+  }
+
+  checkQuiet(): void {
+    if (this.quiescence.waited) this.quiescence.check()
+  }
+
+  /** Publishes an event of the bus's own, if somebody listens (R-SYS-1). */
+  emit<Payload>(
+    definition: EventDefinition<Payload>,
+    sessionId: string,
+    payload: Payload,
+    cause?: EventMessage | CommandMessage | HandlerCall['message'],
+  ): void {
+    if (this.state === 'stopped' || this.#plan({ type: definition.type, sessionId }).length === 0) return
+    const make = definition as EventDefinition<unknown> & ((payload: unknown, options: object) => EventMessage)
+    const message = make(payload, { sessionId, correlationId: cause?.correlationId, causationId: cause?.id })
+    this.publishing.publishSystem(message, definition)
+  }
+
+  /** Who handles a message. A registry that fails must not take the event's path down with it. */
+  #plan({ type, sessionId }: Pick<EventMessage, 'type' | 'sessionId'>, waiter?: Waiter): Plan {
+    try {
+      return this.routing.plan(type, sessionId)
+    } catch (error) {
+      return this.#registryFailed(type, error, waiter)
+    }
+  }
+
+  #registryFailed(type: string, error: unknown, waiter: Waiter | undefined): Plan {
+    this.logger.error({ error }, `The registry failed, so nobody handles '${type}': ${describe(error)}`)
+    waiter?.reject(asBusError(error, 'HANDLER_FAILED', 'The registry failed'))
+    return []
+  }
+
+  /** After how many milliseconds to try again; `undefined` if it failed for good. */
+  #decide(call: HandlerCall, error: unknown): number | undefined {
+    if (!this.decide) return undefined
+    try {
+      const decision = this.decide({
+        message: call.message,
+        handler: call.step?.name ?? call.more?.name ?? '',
+        error,
+        attempts: call.attempts,
+        get signal() {
+          return call.signal
+        },
+      })
+      if (decision.action !== 'retry') return undefined
+      requireDuration(decision.delayMs, 'delayMs of a decision')
+      return decision.delayMs
+    } catch (failure) {
+      this.observers.failed(failure)
+      return undefined
+    }
+  }
+}
+
+const outcomeOf = ({ message: { id, type } }: Delivery, outcomes: readonly HandlerOutcome[]): EventOutcome =>
+  createOutcome(id, type, 'handled', outcomes)
+
+const factsOf = (call: HandlerCall, attempt: number = call.attempts): HandlerFacts => {
+  const { name, priority } = call.step!
+  return { name, priority, attempt }
+}
+
+const aboutCommand = ({ id: commandId, type: commandType, sessionId }: CommandMessage) => ({
+  commandId,
+  commandType,
+  sessionId,
+})

@@ -1,0 +1,79 @@
+import type { Clock } from './clock.ts'
+import { describe, invalid } from './errors.ts'
+import type { HandlerFailure } from './failure.ts'
+import type { Logger } from './logger.ts'
+
+/** A repeated failure of one handler is logged at most once in this time. */
+const LOG_EVERY_MS = 60_000
+
+interface Repeated {
+  readonly name: string
+  loggedAt: number
+  since: number
+}
+
+/** The final failures of event handlers: the newest are kept, all are counted, and the log is not flooded. */
+export class FailureLog {
+  count = 0
+  #kept: HandlerFailure[] = []
+  #limit: number
+  readonly #repeated = new Map<object, Repeated>()
+  #pruneAt = 1000
+  readonly #clock: Clock
+  readonly #logger: Logger
+
+  constructor(clock: Clock, logger: Logger, limit: number) {
+    this.#clock = clock
+    this.#logger = logger
+    this.#limit = checkLimit(limit)
+  }
+
+  /** Newest last. */
+  get kept(): readonly HandlerFailure[] {
+    return [...this.#kept]
+  }
+
+  setLimit(limit: number): void {
+    this.#limit = checkLimit(limit)
+    this.#kept = limit === 0 ? [] : this.#kept.slice(-limit)
+  }
+
+  /** `handler` stands for one registration, whatever its name. */
+  add(failure: HandlerFailure, handler: object): void {
+    this.count++
+    if (this.#limit > 0) this.#kept.push(failure)
+    if (this.#kept.length > this.#limit) this.#kept.shift()
+    const name = `${failure.handler} of '${failure.message.type}'`
+    const now = this.#clock.monotonic()
+    const repeated = this.#repeated.get(handler)
+    if (repeated && now - repeated.loggedAt < LOG_EVERY_MS) {
+      repeated.since++
+      return
+    }
+    const { error } = failure
+    const more = repeated?.since ? ` (${repeated.since} more failures since it was last logged)` : ''
+    this.#logger.error({ error, messageId: failure.message.id }, `Handler ${name} failed: ${describe(error)}${more}`)
+    if (this.#repeated.size >= this.#pruneAt) this.#prune(now - LOG_EVERY_MS)
+    this.#repeated.set(handler, { name, loggedAt: now, since: 0 })
+  }
+
+  /** Logs what was held back. */
+  flush(): void {
+    this.#prune(Infinity)
+  }
+
+  /** Handlers come and go with sessions: forgets those that were last logged before a time. */
+  #prune(before: number): void {
+    for (const [handler, { name, loggedAt, since }] of this.#repeated) {
+      if (loggedAt > before) continue
+      if (since > 0) this.#logger.error({}, `Handler ${name} failed ${since} more times since it was last logged`)
+      this.#repeated.delete(handler)
+    }
+    this.#pruneAt = Math.max(1000, 2 * this.#repeated.size)
+  }
+}
+
+const checkLimit = (limit: number): number => {
+  if (limit === Infinity || (Number.isInteger(limit) && limit >= 0)) return limit
+  throw invalid(`The limit of the error history must be a whole number from 0, or Infinity, not ${describe(limit)}`)
+}

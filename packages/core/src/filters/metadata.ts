@@ -1,0 +1,13 @@
+import type { EventFilter } from '../publishing.ts'
+
+/**
+ * Passes the events whose metadata has this value under `key`, or any value if none is given.
+ *
+ * @example
+ * const Noted = defineEvent('noted')
+ * metadataFilter('tenant', 'a')(Noted(undefined, { metadata: { tenant: 'b' } })) // => false
+ */
+export const metadataFilter =
+  (key: string, ...values: readonly unknown[]): EventFilter =>
+  ({ metadata }) =>
+    Object.hasOwn(metadata, key) && (values.length === 0 || values.includes(metadata[key]))

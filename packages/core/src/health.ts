@@ -1,0 +1,54 @@
+import type { Engine } from './engine.ts'
+import { BUS } from './message.ts'
+import { isObservableHandlerRegistry } from './registry.ts'
+import type { BusHealth, BusStats, HealthWarning } from './stats.ts'
+
+/** How long the bus's own lane may make an event wait, while slots are free, before health says so. */
+const BUS_LANE_PATIENCE_MS = 1000
+
+export const readStats = (engine: Engine, name: string, concurrency: number): BusStats => {
+  const { intake, lanes, executing, routing, state, clock } = engine
+  let oldest = Infinity
+  for (const { at } of lanes.waiting()) oldest = Math.min(oldest, at)
+  const queueSize = intake.counts.waiting + intake.system.waiting
+  return {
+    name,
+    state,
+    ...intake.counts,
+    queueSize,
+    capacity: intake.capacity,
+    buffered: engine.draining ? 0 : queueSize,
+    oldestWaitingMs: oldest === Infinity ? 0 : Math.max(0, clock.monotonic() - oldest),
+    system: { ...intake.system },
+    scheduled: engine.scheduler.size,
+    lanes: { active: lanes.size, running: lanes.running, concurrency },
+    commands: { running: executing.running.size, ...executing.counts },
+    sessions: engine.sessions.size,
+    handlers: isObservableHandlerRegistry(routing.registry) ? routing.registry.getHandlerStats() : undefined,
+    handlerFailures: engine.failures.count,
+    observerErrors: engine.observers.errors,
+    unheardRefusals: engine.unheardRefusals,
+    backpressure: intake.level,
+  }
+}
+
+export const readHealth = ({ intake, lanes, state, clock }: Engine): BusHealth => {
+  const warnings: HealthWarning[] = []
+  const warn = (code: HealthWarning['code'], message: string): void => void warnings.push({ code, message })
+  if (intake.level === 'high') {
+    warn(
+      'BACKPRESSURE',
+      `${intake.counts.waiting} of ${intake.capacity} events wait: handlers are slower than publishers`,
+    )
+  }
+  const head = lanes.lane(BUS)?.queue.peek()
+  if (state === 'running' && head && lanes.slotsFree > 0 && clock.monotonic() - head.at > BUS_LANE_PATIENCE_MS) {
+    warn(
+      'BUS_LANE_WAITING',
+      `Events without a session wait for each other in the lane '${BUS}' while ${lanes.slotsFree} slots are free. ` +
+        'Give independent events lanes of their own: createBus({ lane: (event) => ... })',
+    )
+  }
+  if (state === 'created' && intake.waiting > 0) warn('NOT_STARTED', `${intake.waiting} events wait for start()`)
+  return { status: warnings.length > 0 ? 'degraded' : 'healthy', state, warnings }
+}

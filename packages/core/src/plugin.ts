@@ -1,0 +1,68 @@
+import type { Clock } from './clock.ts'
+import type { Engine } from './engine.ts'
+import { BusError, describe, invalid } from './errors.ts'
+import type { Decision, Failure } from './failure.ts'
+import type { PluginHooks } from './lifecycle.ts'
+import type { Logger } from './logger.ts'
+import type { EventMessage } from './message.ts'
+import type { Middleware } from './middleware.ts'
+import type { Observer } from './observer.ts'
+import type { Signals } from './signals.ts'
+
+/**
+ * Adds to a bus what not everybody needs. `install` runs once, while the bus is created and before anything else uses
+ * it; whatever it throws, `createBus` throws as `PLUGIN_FAILED`.
+ */
+export interface Plugin {
+  readonly name: string
+  install(host: PluginHost): void
+}
+
+/** What a plugin can reach. */
+export interface PluginHost {
+  use(middleware: Middleware): Disposable
+  observe(observer: Observer): Disposable
+  /** Runs during `bus.start()`, in the order of installation, before events are handled. */
+  onStart(hook: () => void | PromiseLike<void>): void
+  /** Runs at the end of `bus.stop()`, in reverse order. */
+  onStop(hook: () => void | PromiseLike<void>): void
+  /**
+   * Decides what becomes of a failed handler or command. It is asked after every attempt and must answer at once. One
+   * plugin may decide: a second call throws.
+   */
+  onFailure(decide: (failure: Failure) => Decision): void
+  /** Publishes an event past filters and publish middleware, beyond the bound. For types that start with `buslane.`. */
+  publishSystem(event: EventMessage): void
+  readonly signals: Signals
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Installs the plugins; what they asked for at start and stop is given back. */
+export const installPlugins = (engine: Engine, plugins: readonly Plugin[]): PluginHooks[] =>
+  plugins.map((plugin) => {
+    if (typeof plugin?.install !== 'function') throw invalid('A plugin must be an object { name, install(host) }')
+    const { name } = plugin
+    const hooks: PluginHooks = { name, start: [], stop: [] }
+    const { clock, logger, observers, routing } = engine
+    const host: PluginHost = {
+      use: (middleware) => routing.use(middleware),
+      observe: (observer) => observers.add(observer),
+      onStart: (hook) => void hooks.start.push(hook),
+      onStop: (hook) => void hooks.stop.push(hook),
+      onFailure: (decide) => {
+        if (engine.decide) throw invalid(`Another plugin decides about failures already; '${name}' cannot too`)
+        engine.decide = decide
+      },
+      publishSystem: (event) => engine.publishing.publishSystem(event, engine.definitions.of(event, 'event')),
+      signals: engine.signals,
+      clock,
+      logger,
+    }
+    try {
+      plugin.install(host)
+    } catch (cause) {
+      throw new BusError('PLUGIN_FAILED', `Plugin '${name}' could not be installed: ${describe(cause)}`, { cause })
+    }
+    return hooks
+  })

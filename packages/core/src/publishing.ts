@@ -1,0 +1,477 @@
+import { decode, type Definitions } from './definitions.ts'
+import { Delivery } from './delivery.ts'
+import { aborted, asBusError, BusError, isBusError, NestedWaitError } from './errors.ts'
+import type { Clock } from './clock.ts'
+import type { HandlerCall } from './handler-call.ts'
+import { type Intake, receipt } from './intake.ts'
+import type { Lanes } from './lanes.ts'
+import { type AnyDefinition, BUS, copyMessage, definitionOf, type EventMessage, type Message } from './message.ts'
+import type { PublishNext } from './middleware.ts'
+import type { Observers } from './observer.ts'
+import type { PublishAndWaitOptions, PublishOptions, PublishReceipt, ScheduleOptions } from './options.ts'
+import { createOutcome, type EventOutcome } from './outcome.ts'
+import { HandlerPriority } from './priority.ts'
+import { checkOffer, type OfferOptions, type OfferVerb } from './publish-options.ts'
+import type { Routing } from './routing.ts'
+import { readWhen, type Scheduled, type ScheduledEvent, type Scheduler } from './scheduler.ts'
+import type { SessionState } from './session.ts'
+import type { BusState } from './stats.ts'
+import { isThenable, noop } from './thenable.ts'
+import type { Timer } from './timers.ts'
+import { Watched } from './watched.ts'
+
+/** Decides whether an event is accepted; see the shipped filters. It must answer at once, with a boolean. */
+export type EventFilter = (event: EventMessage) => boolean
+
+/** Which events are handled one after another: those with the same key. `undefined` means no order with any other. */
+export type LaneFunction = (event: EventMessage) => string | undefined
+
+/** What publishing needs of the bus around it. */
+export interface PublishingHost {
+  readonly definitions: Definitions
+  readonly routing: Routing
+  readonly intake: Intake
+  readonly lanes: Lanes
+  readonly scheduler: Scheduler
+  readonly clock: Clock
+  readonly observers: Observers
+  readonly lane: LaneFunction | undefined
+  readonly maxNestedWaits: number
+  readonly filters: ReadonlySet<EventFilter>
+  readonly state: BusState
+  /** Whether filters, publish middleware, a lane function or observers want to see every event. */
+  readonly screens: boolean
+  session(id: string): SessionState | undefined
+  /** @throws {BusError} `BUS_STOPPED`, `SESSION_ENDED` */
+  requireOpen(sessionId: string, call: HandlerCall | undefined): void
+  /** The handler that publishes, if one does. */
+  publisher(call: HandlerCall | undefined): HandlerCall | undefined
+  /** Ends an event that waits or runs. */
+  cut(delivery: Delivery, status: 'timed-out' | 'aborted', error: BusError): void
+  accepted(delivery: Delivery): void
+  after(delayMs: number, callback: () => void): Timer
+  cancel(timer: Timer | undefined): void
+  /** A publish was refused and nobody awaits it. */
+  readonly unheard: (error: unknown) => void
+  checkQuiet(): void
+}
+
+type Eventually<T> = T | Promise<T>
+
+/** The end of the way in: where publish, publishAndWait and schedule differ. */
+interface Entrance<Result> {
+  readonly verb: OfferVerb
+  enter(
+    delivery: Delivery,
+    options: OfferOptions | undefined,
+    call: HandlerCall | undefined,
+    limit: Limit | undefined,
+  ): Eventually<Result>
+  filtered(message: EventMessage, options: OfferOptions | undefined): Result
+}
+
+/** One event on its way in. */
+interface Offer<Result> {
+  readonly entrance: Entrance<Result>
+  readonly delivery: Delivery
+  readonly options: OfferOptions | undefined
+  readonly call: HandlerCall | undefined
+  readonly limit: Limit | undefined
+  /** The session it was offered to, which may have ended when a schema or middleware answers. */
+  readonly session: SessionState | undefined
+}
+
+/** Hops 1 and 2 of an event's path: from the call, through checks, filters and middleware, into the queue. */
+export class Publishing {
+  /** Publishes whose schema or middleware has not answered yet. */
+  accepting = 0
+  readonly #host: PublishingHost
+
+  constructor(host: PublishingHost) {
+    this.#host = host
+  }
+
+  publish(event: EventMessage, options?: PublishOptions, call?: HandlerCall): Promise<PublishReceipt> {
+    const host = this.#host
+    const definition = typeof event === 'object' && event !== null ? definitionOf(event) : undefined
+    // The same way as below, without the steps that have nothing to do: this is what most events take.
+    if (
+      options === undefined &&
+      call === undefined &&
+      definition !== undefined &&
+      definition.plain &&
+      definition === host.definitions.last &&
+      event.version === definition.version &&
+      host.state === 'running' &&
+      host.intake.plain &&
+      !host.screens
+    ) {
+      const { sessionId } = event
+      const session = sessionId === BUS ? undefined : host.session(sessionId)
+      if (session === undefined || session.status === 'open') {
+        const delivery = new Delivery(event, definition, HandlerPriority.NORMAL)
+        delivery.laneKey = sessionId
+        delivery.session = session
+        host.intake.counts.offered++
+        host.intake.enqueue(delivery, host.lanes.acceptedAt())
+        return Promise.resolve({ id: event.id, status: 'accepted', durability: 'memory' })
+      }
+    }
+    return this.#offer(this.#publish, event, options, call)
+  }
+
+  publishAndWait(event: EventMessage, options?: PublishAndWaitOptions, call?: HandlerCall): Promise<EventOutcome> {
+    return this.#offer(this.#publishAndWait, event, options, call)
+  }
+
+  schedule(event: EventMessage, options: ScheduleOptions, call?: HandlerCall): Promise<ScheduledEvent> {
+    return this.#offer(this.#schedule, event, options ?? {}, call)
+  }
+
+  /** Takes in an event of the bus itself: no filters, no bound, no receipt. */
+  publishSystem(message: EventMessage, definition: AnyDefinition): void {
+    const delivery = new Delivery(message, definition, HandlerPriority.NORMAL)
+    this.#place(delivery, message.sessionId)
+    this.#host.intake.admit(delivery)
+  }
+
+  /** Takes in a scheduled event that is due. */
+  admitDue({ message, definition, priority, laneKey }: Scheduled, lateMs: number): void {
+    const { intake, clock } = this.#host
+    const delivery = new Delivery(message, definition, priority)
+    this.#place(delivery, laneKey)
+    intake.admitDue(delivery, clock.monotonic() - lateMs)
+  }
+
+  readonly #publish: Entrance<PublishReceipt> = {
+    verb: 'publish',
+    enter: (delivery, options, call) => {
+      const admission = this.#host.intake.offer(delivery, call, options?.signal)
+      return typeof admission === 'string' ? receipt(delivery, admission) : admission
+    },
+    filtered: ({ id }) => ({ id, status: 'filtered', durability: 'memory' }),
+  }
+
+  readonly #publishAndWait: Entrance<EventOutcome> = {
+    verb: 'publishAndWait',
+    enter: (delivery, _options, call, limit) => {
+      const { intake } = this.#host
+      const parent = this.#host.publisher(call)
+      const admission = parent ? this.#enterNested(delivery, parent) : intake.offer(delivery, call, limit?.signal)
+      // Accepted at once: nothing that can still go wrong is a refusal. Otherwise, one may go unheard.
+      const atOnce = admission === 'accepted'
+      const ends = atOnce ? Promise.withResolvers<EventOutcome>() : Watched.make<EventOutcome>(this.#host.unheard)
+      const reject = (error: unknown): void => {
+        limit?.end()
+        if (atOnce) ends.promise.catch(noop)
+        ends.reject(error)
+      }
+      const resolve = (outcome: EventOutcome): void => {
+        limit?.end()
+        ends.resolve(outcome)
+      }
+      delivery.waiter = { resolve, reject }
+      if (limit) limit.onEnd = (status, error) => this.#host.cut(delivery, status, error)
+      if (admission === 'dropped') {
+        reject(new BusError('EVENT_DROPPED', `'${delivery.message.type}' was dropped because the queue is full`))
+      } else if (admission !== 'accepted') {
+        admission.then(noop, reject)
+      }
+      return ends.promise
+    },
+    filtered: ({ id, type }) => createOutcome(id, type, 'filtered', []),
+  }
+
+  readonly #schedule: Entrance<ScheduledEvent> = {
+    verb: 'schedule',
+    enter: (delivery, options) => {
+      const { scheduler, observers, clock } = this.#host
+      const { message, priority } = delivery
+      const when = readWhen(options as ScheduleOptions, clock)
+      const cancel = scheduler.schedule(delivery, when)
+      const { dueAt } = when
+      if (observers.any) observers.tell('eventAccepted', message, { priority, dueAt })
+      return { id: message.id, status: 'accepted', durability: 'memory', dueAt, cancel }
+    },
+    filtered: ({ id }, options) => {
+      const { dueAt } = readWhen(options as ScheduleOptions, this.#host.clock)
+      return { id, status: 'filtered', durability: 'memory', dueAt, cancel: async () => 'too-late' }
+    },
+  }
+
+  #offer<Result>(
+    entrance: Entrance<Result>,
+    event: EventMessage,
+    options: OfferOptions | undefined,
+    call: HandlerCall | undefined,
+  ): Promise<Result> {
+    try {
+      const result = this.#accept(entrance, event, options, call)
+      return result instanceof Promise ? result : Promise.resolve(result)
+    } catch (error) {
+      return Watched.refused<Result>(error, this.#host.unheard)
+    }
+  }
+
+  #accept<Result>(
+    entrance: Entrance<Result>,
+    event: EventMessage,
+    options: OfferOptions | undefined,
+    call: HandlerCall | undefined,
+  ): Eventually<Result> {
+    const host = this.#host
+    let delivery: Delivery
+    let decoded: Eventually<EventMessage>
+    let limit: Limit | undefined
+    try {
+      const definition = host.definitions.of(event, 'event')
+      const message = call === undefined ? event : carryOn(event, call.message)
+      host.requireOpen(message.sessionId, call)
+      if (options !== undefined || definition.durable === true) {
+        checkOffer(entrance.verb, event.type, options ?? {}, definition.durable === true, host.clock)
+        requireUnaborted(entrance, event, options)
+      }
+      delivery = new Delivery(message, definition, options?.priority ?? HandlerPriority.NORMAL)
+      const plain = definition.schema === undefined && message.version === definition.version
+      decoded = plain ? message : decode(message, definition)
+      if (options !== undefined && entrance.verb === 'publishAndWait') limit = this.#limit(event, options)
+    } catch (error) {
+      return this.#refuse(event, error)
+    }
+    const session = host.session(delivery.message.sessionId)
+    const offer: Offer<Result> = { entrance, delivery, options, call, limit, session }
+    if (!isThenable(decoded)) {
+      delivery.message = decoded
+      return this.#filter(offer, false)
+    }
+    const filter = (message: EventMessage): Eventually<Result> => {
+      delivery.message = message
+      return this.#filter(offer, true)
+    }
+    const answered = decoded.then(filter, (error) => this.#refuse(event, error, limit))
+    return this.#meanwhile(answered, limit)
+  }
+
+  #filter<Result>(offer: Offer<Result>, late: boolean): Eventually<Result> {
+    const { filters, routing } = this.#host
+    const { delivery } = offer
+    const hooks = routing.publishHooks
+    if (delivery.definition.system || (filters.size === 0 && hooks.length === 0)) return this.#enter(offer, late)
+    for (const filter of filters) {
+      try {
+        const passes: unknown = filter(delivery.message)
+        if (passes === false) return this.#turnAway(offer)
+        if (passes === true) continue
+        if (isThenable(passes)) passes.then(noop, noop)
+        throw new TypeError('a filter must return a boolean, at once')
+      } catch (error) {
+        return this.#refuse(delivery.message, filterFailed('filter', delivery, error), offer.limit)
+      }
+    }
+    return hooks.length === 0 ? this.#enter(offer, late) : this.#runHooks(offer, late)
+  }
+
+  /** Runs the publish middleware around the entrance. Once inside, the event is accepted, whatever happens after. */
+  #runHooks<Result>(offer: Offer<Result>, late: boolean): Eventually<Result> {
+    const { entrance, delivery } = offer
+    const hooks = this.#host.routing.publishHooks
+    const { id } = delivery.message
+    let entered: { readonly result: Eventually<Result> } | { readonly refused: unknown } | 'turned away' | undefined
+    const enter = (): void => {
+      if (entered !== undefined) return
+      try {
+        entered = { result: this.#enter(offer, late) }
+      } catch (error) {
+        entered = { refused: error }
+        throw error
+      }
+    }
+    const step = (index: number): unknown => {
+      const hook = hooks[index]
+      if (hook === undefined) return enter()
+      const next: PublishNext = async ({ metadata } = {}) => {
+        if (metadata && entered === undefined) {
+          delivery.message = copyMessage(delivery.message, { metadata: { ...delivery.message.metadata, ...metadata } })
+        }
+        await step(index + 1)
+        if (typeof entered !== 'object' || 'refused' in entered) return { id, status: 'filtered', durability: 'memory' }
+        if (entrance.verb === 'publish') return (await entered.result) as PublishReceipt
+        return { id, status: 'accepted', durability: 'memory' }
+      }
+      return hook(delivery.message, (changes) => {
+        const receipt = next(changes)
+        receipt.catch(noop) // the publisher gets it
+        return receipt
+      })
+    }
+    const finish = (): Eventually<Result> => {
+      if (typeof entered === 'object') {
+        if ('refused' in entered) throw entered.refused
+        return entered.result
+      }
+      entered = 'turned away'
+      return this.#turnAway(offer)
+    }
+    const failed = (error: unknown): Eventually<Result> => {
+      if (typeof entered === 'object') {
+        if ('result' in entered && !isBusError(error)) this.#host.unheard(error)
+        return finish()
+      }
+      entered = 'turned away'
+      return this.#refuse(delivery.message, filterFailed('publish middleware', delivery, error), offer.limit)
+    }
+    let answer: unknown
+    try {
+      answer = step(0)
+    } catch (error) {
+      return failed(error)
+    }
+    late = true
+    if (!isThenable(answer)) return finish()
+    const settled = Promise.resolve(answer).then(finish, failed)
+    if (typeof entered !== 'object') return this.#meanwhile(settled, offer.limit)
+    settled.catch(noop)
+    return finish()
+  }
+
+  /** `late`: time has passed since the call, so that what was true then may not be true now. */
+  #enter<Result>(offer: Offer<Result>, late: boolean): Eventually<Result> {
+    const { lane } = this.#host
+    const { entrance, delivery, options, call, limit } = offer
+    const { message, definition } = delivery
+    let laneKey: unknown = message.sessionId
+    try {
+      if (late) {
+        this.#host.requireOpen(message.sessionId, call)
+        requireUnaborted(entrance, message, options)
+        if (limit?.error) throw limit.error
+        if (offer.session?.status === 'ended')
+          throw new BusError('SESSION_ENDED', `Session '${message.sessionId}' has ended`)
+      }
+      if (lane !== undefined && !definition.system) laneKey = laneOf(lane, message)
+    } catch (error) {
+      return this.#refuse(message, error, limit)
+    }
+    this.#place(delivery, laneKey as string | undefined)
+    try {
+      return entrance.enter(delivery, options, call, limit)
+    } catch (error) {
+      limit?.end()
+      throw error
+    }
+  }
+
+  #place(delivery: Delivery, laneKey: string | undefined): void {
+    const { sessionId } = delivery.message
+    delivery.laneKey = laneKey
+    if (sessionId !== BUS) delivery.session = this.#host.session(sessionId)
+  }
+
+  /** The event runs at once, as part of the handler that waits for it. */
+  #enterNested(delivery: Delivery, call: HandlerCall): 'accepted' {
+    const { lanes, maxNestedWaits } = this.#host
+    delivery.parent = call
+    const { chain } = delivery
+    if (chain.length > maxNestedWaits + 1) this.#refuse(delivery.message, new NestedWaitError(maxNestedWaits, chain))
+    this.#host.accepted(delivery)
+    lanes.runNested(delivery)
+    return 'accepted'
+  }
+
+  /** Ends a publishAndWait at a deadline, or by the caller's signal, wherever it is then. */
+  #limit({ type }: EventMessage, { signal, timeoutMs = Infinity }: OfferOptions): Limit | undefined {
+    if (signal === undefined && timeoutMs === Infinity) return undefined
+    const host = this.#host
+    const what = `publishAndWait of '${type}'`
+    const controller = new AbortController()
+    const fire = (status: 'timed-out' | 'aborted', error: BusError): void => {
+      limit.end()
+      limit.error = error
+      controller.abort(error)
+      limit.onEnd?.(status, error)
+    }
+    const onAbort = (): void => fire('aborted', aborted(what, signal!.reason))
+    const onTimeout = (): void =>
+      fire('timed-out', new BusError('TIMED_OUT', `${what} took longer than ${timeoutMs} ms`))
+    const timer = timeoutMs === Infinity ? undefined : host.after(timeoutMs, onTimeout)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    const limit: Limit = {
+      signal: controller.signal,
+      end: () => {
+        host.cancel(timer)
+        signal?.removeEventListener('abort', onAbort)
+      },
+    }
+    return limit
+  }
+
+  #meanwhile<Value>(work: Promise<Value>, limit: Limit | undefined): Promise<Value> {
+    const { promise, resolve, reject } = Watched.make<Value>(this.#host.unheard)
+    this.accepting++
+    const answered = (): void => {
+      this.accepting--
+      this.#host.checkQuiet()
+    }
+    work.then(resolve, reject)
+    work.then(answered, answered)
+    if (limit) limit.onEnd = (_status, error) => reject(error)
+    return promise
+  }
+
+  #turnAway<Result>({ entrance, delivery: { message }, options, limit }: Offer<Result>): Result {
+    const { intake, observers } = this.#host
+    limit?.end()
+    intake.count('filtered')
+    if (observers.any) observers.tell('eventRefused', message, { reason: 'filtered' })
+    return entrance.filtered(message, options)
+  }
+
+  /** Counts and tells of an event that does not come as far as the queue, and throws why. */
+  #refuse(event: EventMessage, error: unknown, limit?: Limit): never {
+    const { intake, observers } = this.#host
+    limit?.end()
+    const apart = isBusError(error, 'PERSISTENCE_UNAVAILABLE') || event?.type?.startsWith?.('buslane.')
+    if (!apart) intake.count('rejected')
+    if (observers.any) observers.tell('eventRefused', event, { reason: 'rejected', error })
+    throw error
+  }
+}
+
+/** A deadline, or a caller's signal. */
+interface Limit {
+  /** Raised when it is over. */
+  readonly signal: AbortSignal
+  /** Set when it is over. */
+  error?: BusError
+  /** What is done when it is over. */
+  onEnd?: (status: 'timed-out' | 'aborted', error: BusError) => void
+  /** It is not needed any more. */
+  end(): void
+}
+
+const requireUnaborted = <Result>(entrance: Entrance<Result>, event: EventMessage, options?: OfferOptions): void => {
+  if (options?.signal?.aborted) throw aborted(`${entrance.verb} of '${event.type}'`, options.signal.reason)
+}
+
+const filterFailed = (what: string, { message }: Delivery, error: unknown): BusError =>
+  asBusError(error, 'FILTER_FAILED', `A ${what} failed, so '${message.type}' was not accepted`)
+
+const laneOf = (lane: LaneFunction, message: EventMessage): string | undefined => {
+  try {
+    const key: unknown = lane(message)
+    if (key === undefined || typeof key === 'string') return key
+    throw new TypeError(`a lane is a string or undefined, not ${typeof key}`)
+  } catch (error) {
+    throw asBusError(error, 'LANE_FAILED', `The lane of '${message.type}' cannot be told`)
+  }
+}
+
+/** The message as part of the conversation of `from`, where it does not say otherwise itself. */
+export const carryOn = <M extends Message>(message: M, from: Message): M => {
+  const { id, correlationId, causationId, sessionId } = message
+  return copyMessage(message, {
+    correlationId: correlationId === id ? from.correlationId : correlationId,
+    causationId: causationId ?? from.id,
+    sessionId: sessionId === BUS ? from.sessionId : sessionId,
+  })
+}

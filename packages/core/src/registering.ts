@@ -1,0 +1,58 @@
+import type { CommandContext, CommandHandler, EventHandler } from './context.ts'
+import type { Engine } from './engine.ts'
+import { invalid } from './errors.ts'
+import { BUS } from './message.ts'
+import type { CommandHandlerOptions, HandlerOptions } from './options.ts'
+import { compilePattern } from './pattern.ts'
+import { requirePriority } from './publish-options.ts'
+import type { Registration } from './routing.ts'
+
+// What a registration must be, whether it is made on the bus or on a session.
+
+export const registerEvent = (
+  engine: Engine,
+  definition: unknown,
+  sessionId: string,
+  handler: EventHandler<never>,
+  options: HandlerOptions = {},
+): Registration => {
+  const { type, durable } = engine.definitions.learn(definition, 'event')
+  requireHandler(handler, options, type)
+  if (durable && (!options.name || options.once)) {
+    throw invalid(
+      options.once
+        ? `'once' cannot be promised for '${type}', which is durable: the handler may run in another process`
+        : `'${type}' is durable, so its handlers need names that stay: on(..., { name: '...' })`,
+    )
+  }
+  if (type.startsWith('buslane.command.')) engine.hearsCommands = true
+  return engine.routing.on(type, sessionId, handler as EventHandler, options)
+}
+
+export const registerPattern = (
+  engine: Engine,
+  pattern: string,
+  handler: EventHandler,
+  options: HandlerOptions = {},
+): Registration => {
+  compilePattern(pattern)
+  requireHandler(handler, options, pattern)
+  return engine.routing.on(pattern, BUS, handler, options)
+}
+
+export const registerCommand = (
+  engine: Engine,
+  definition: unknown,
+  sessionId: string,
+  handler: (command: never, context: CommandContext) => unknown,
+  options: CommandHandlerOptions = {},
+): Registration => {
+  const { type } = engine.definitions.learn(definition, 'command')
+  requireHandler(handler, {}, type)
+  return engine.routing.handle(type, sessionId, handler as CommandHandler, options)
+}
+
+const requireHandler = (handler: unknown, { priority }: HandlerOptions, type: string): void => {
+  if (typeof handler !== 'function') throw invalid(`The handler of '${type}' must be a function, not ${typeof handler}`)
+  if (priority !== undefined) requirePriority(priority, `register a handler of '${type}'`)
+}

@@ -1,0 +1,295 @@
+import type { CommandHandler, EventHandler } from './context.ts'
+import type { HandlerCall } from './handler-call.ts'
+import { BUS } from './message.ts'
+import { compose, type Middleware } from './middleware.ts'
+import type { CommandHandlerOptions, HandlerOptions } from './options.ts'
+import { compilePattern, isPattern } from './pattern.ts'
+import { byPriority, HandlerPriority } from './priority.ts'
+import {
+  type CommandRegistration,
+  type EventHandlerEntry,
+  type EventRegistration,
+  type HandlerRegistry,
+  isObservableHandlerRegistry,
+  isPatternHandlerRegistry,
+  isPriorityHandlerRegistry,
+  isRemovableHandlerRegistry,
+} from './registry.ts'
+import { noop } from './thenable.ts'
+
+/** A handler that was registered; dispose of it, or call `remove`, to remove it again. Removing twice is harmless. */
+export interface Registration extends Disposable {
+  readonly name: string
+  remove(): void
+}
+
+type Run = (message: never, call: HandlerCall) => unknown
+
+/** An event handler that was registered through the bus. */
+interface Owner {
+  readonly handler: EventHandler
+  readonly name: string
+  readonly once: boolean
+  /** Across scopes and patterns: what "in registration order" means. */
+  readonly order: number
+  removed: boolean
+  remove: () => void
+}
+
+/** One event handler of a plan, with its middleware folded in. */
+export interface Step {
+  readonly run: Run
+  readonly name: string
+  readonly priority: number
+  readonly owner: Owner | undefined
+  readonly once: boolean
+  /** Runs are counted by the innermost step of the middleware, if there is any. */
+  readonly counts: boolean
+  readonly index: number
+  /** The index behind the last step of the same priority. */
+  groupEnd: number
+  /** Alone in its group. */
+  sole: boolean
+}
+
+/** Who handles a type in a session, in strict priority order. Never changed once it is in use. */
+export type Plan = readonly Step[]
+
+/** Who does a command. */
+export interface CommandEntry {
+  name: string
+  handler: CommandHandler | undefined
+  run: Run
+  counts: boolean
+  version: number
+}
+
+const nameOf = (handler: { readonly name: string }): string => handler.name || 'anonymous'
+
+/**
+ * Answers who handles a message. It makes plans of what the registry keeps, and makes up for what a registry lacks that
+ * has only the base API: priorities are then NORMAL, and removals and patterns are kept track of here (R-REG-1).
+ */
+export class Routing {
+  readonly registry: HandlerRegistry
+  publishHooks: readonly NonNullable<Middleware['publish']>[] = []
+  #middleware: readonly Middleware[] = []
+  #version = 0
+  #order = 0
+  /** Plans by type until something changes: of the bus, which sessions without handlers of their own share. */
+  readonly #busPlans = new Map<string, Plan>()
+  /** Of the last event of the bus: the next is often of the same type. */
+  #latest: { readonly type: string; readonly plan: Plan } | undefined = undefined
+  /** Plans by session and type. */
+  readonly #plans = new Map<string, Map<string, Plan>>()
+  readonly #observable: boolean
+  readonly #ownRegistry: boolean
+  /** Sessions that have handlers of their own. */
+  readonly #scoped = new Map<string, Set<Owner>>()
+  /** Kept here if the registry knows no patterns. */
+  readonly #patterns = new Map<EventRegistration, (type: string) => boolean>()
+  /** Whose function a registry gave back. */
+  readonly #owners = new WeakMap<EventHandler, Owner>()
+  readonly #commands = new WeakMap<CommandHandler, CommandEntry>()
+  /** Commands in a registry that cannot forget: what stands there is used again. */
+  readonly #kept = new Map<string, Map<string, CommandEntry>>()
+
+  /** `own`: the bus made the registry, so that nobody else registers there. */
+  constructor(registry: HandlerRegistry, own: boolean) {
+    this.registry = registry
+    this.#ownRegistry = own
+    this.#observable = isObservableHandlerRegistry(registry)
+    if (isObservableHandlerRegistry(registry)) registry.onChange((change) => this.#forget(change?.sessionId ?? BUS))
+  }
+
+  use(middleware: Middleware): Disposable {
+    const { command, event, publish } = middleware
+    const own: Middleware = {
+      ...(command && { command: command.bind(middleware) }),
+      ...(event && { event: event.bind(middleware) }),
+      ...(publish && { publish: publish.bind(middleware) }),
+    }
+    this.#setMiddleware([...this.#middleware, own])
+    return { [Symbol.dispose]: () => this.#setMiddleware(this.#middleware.filter((other) => other !== own)) }
+  }
+
+  /** Registers an event handler, or a pattern handler if `type` is a pattern. */
+  on(type: string, sessionId: string, handler: EventHandler, options: HandlerOptions): Registration {
+    const { registry } = this
+    const name = options.name ?? nameOf(handler)
+    const priority = isPriorityHandlerRegistry(registry) ? options.priority : undefined
+    // A function for each registration, so that whatever a registry gives back can be told apart.
+    const registered: EventRegistration = {
+      type,
+      sessionId,
+      handler: (event, context) => handler(event, context),
+      name,
+      priority: priority ?? HandlerPriority.NORMAL,
+      options,
+    }
+    const once = options.once === true
+    const owner: Owner = { handler, name, once, order: this.#order++, removed: false, remove: noop }
+    this.#owners.set(registered.handler, owner)
+    if (isPattern(type) && !isPatternHandlerRegistry(registry)) this.#patterns.set(registered, compilePattern(type))
+    else registry.registerEventHandler(registered)
+    if (sessionId !== BUS) getOrMake(this.#scoped, sessionId, () => new Set<Owner>()).add(owner)
+    this.#forget(sessionId)
+    owner.remove = () => {
+      if (owner.removed) return
+      owner.removed = true
+      this.#scoped.get(sessionId)?.delete(owner)
+      if (!this.#patterns.delete(registered) && isRemovableHandlerRegistry(registry)) registry.unregister(registered)
+      this.#forget(sessionId)
+    }
+    return registration(name, owner.remove, options.signal)
+  }
+
+  handle(type: string, sessionId: string, handler: CommandHandler, options: CommandHandlerOptions): Registration {
+    const { registry } = this
+    const name = options.name ?? nameOf(handler)
+    const kept = this.#kept.get(sessionId)?.get(type)
+    const entry: CommandEntry = kept && !kept.handler ? kept : { name, handler, run: noop, counts: false, version: -1 }
+    const own: CommandHandler = (command, context) => handler(command, context)
+    const registered: CommandRegistration = {
+      type,
+      sessionId,
+      handler: (command, context) => entry.handler!(command, context),
+      name,
+      priority: HandlerPriority.NORMAL,
+      options,
+    }
+    if (entry !== kept) {
+      registry.registerCommandHandler(registered)
+      this.#commands.set(registered.handler, entry)
+      if (!isRemovableHandlerRegistry(registry)) {
+        getOrMake(this.#kept, sessionId, () => new Map<string, CommandEntry>()).set(type, entry)
+      }
+    }
+    Object.assign(entry, { name, handler: own, version: -1 })
+    const remove = (): void => {
+      if (entry.handler !== own) return
+      entry.handler = undefined
+      if (isRemovableHandlerRegistry(registry)) registry.unregister(registered)
+    }
+    return registration(name, remove, options.signal)
+  }
+
+  unregisterSession(sessionId: string): void {
+    for (const pattern of this.#patterns.keys()) {
+      if (pattern.sessionId === sessionId) this.#patterns.delete(pattern)
+    }
+    for (const owner of this.#scoped.get(sessionId) ?? []) owner.removed = true
+    this.#kept.delete(sessionId)
+    this.registry.unregisterSession(sessionId)
+    this.#forget(sessionId)
+    this.#scoped.delete(sessionId)
+  }
+
+  command(type: string, sessionId: string): CommandEntry | undefined {
+    const handler = this.registry.getCommandHandler(type, sessionId)
+    if (!handler) return undefined
+    let entry = this.#commands.get(handler)
+    if (!entry) {
+      entry = { name: nameOf(handler), handler, run: noop, counts: false, version: -1 }
+      this.#commands.set(handler, entry)
+    }
+    if (!entry.handler) return sessionId === BUS ? undefined : this.command(type, BUS)
+    if (entry.version !== this.#version) {
+      const hooks = this.#middleware.flatMap(({ command }) => command ?? [])
+      entry.version = this.#version
+      entry.counts = hooks.length > 0
+      entry.run = entry.counts ? compose<HandlerCall>(hooks, entry.handler) : entry.handler
+    }
+    return entry
+  }
+
+  plan(type: string, sessionId: string): Plan {
+    if (sessionId === BUS && type === this.#latest?.type) return this.#latest.plan
+    // Only a registry of our own is known to have no handlers for a session but those that came through here.
+    if (!this.#observable || (sessionId !== BUS && !this.#ownRegistry)) return this.#makePlan(type, sessionId)
+    const own = sessionId !== BUS && this.#scoped.has(sessionId)
+    const plans = own ? getOrMake(this.#plans, sessionId, () => new Map<string, Plan>()) : this.#busPlans
+    const plan = plans.get(type)
+    if (plan !== undefined) {
+      if (sessionId === BUS) this.#latest = { type, plan }
+      return plan
+    }
+    const made = this.#makePlan(type, own ? sessionId : BUS)
+    plans.set(type, made)
+    return made
+  }
+
+  #makePlan(type: string, sessionId: string): Plan {
+    const { registry } = this
+    const entries: EventHandlerEntry[] = isPriorityHandlerRegistry(registry)
+      ? [...registry.getEventHandlerEntries(type, sessionId)]
+      : registry.getEventHandlers(type, sessionId).map((handler) => {
+          return { handler, name: this.#owners.get(handler)?.name ?? nameOf(handler), priority: HandlerPriority.NORMAL }
+        })
+    if (isPatternHandlerRegistry(registry)) entries.push(...registry.getPatternEntries(type, sessionId))
+    for (const [pattern, matches] of this.#patterns) {
+      if ((pattern.sessionId === BUS || pattern.sessionId === sessionId) && matches(type)) entries.push(pattern)
+    }
+    const hooks = this.#middleware.flatMap(({ event }) => event ?? [])
+    const plan = entries
+      .map((entry) => ({ entry, owner: this.#owners.get(entry.handler) }))
+      .filter(({ owner }) => !owner?.removed)
+      .sort((a, b) => byPriority(a.entry, b.entry) || (a.owner?.order ?? 0) - (b.owner?.order ?? 0))
+      .map(({ entry, owner }, index): Step => {
+        const handler = owner?.handler ?? entry.handler
+        return {
+          run: hooks.length > 0 ? compose<HandlerCall>(hooks, handler) : handler,
+          counts: hooks.length > 0,
+          name: entry.name,
+          priority: entry.priority,
+          owner,
+          once: owner?.once ?? false,
+          index,
+          groupEnd: 0,
+          sole: false,
+        }
+      })
+    for (let index = plan.length - 1; index >= 0; index--) {
+      const step = plan[index]!
+      const next = plan[index + 1]
+      const last = next?.priority !== step.priority
+      step.groupEnd = last ? index + 1 : next.groupEnd
+      step.sole = last && plan[index - 1]?.priority !== step.priority
+    }
+    return plan
+  }
+
+  #setMiddleware(middleware: readonly Middleware[]): void {
+    this.#middleware = middleware
+    this.publishHooks = middleware.flatMap(({ publish }) => publish ?? [])
+    this.#version++
+    this.#forget(BUS)
+  }
+
+  /** Drops what was made of a scope's handlers. Every session's plans contain the handlers of the bus. */
+  #forget(sessionId: string): void {
+    if (sessionId !== BUS) {
+      this.#plans.delete(sessionId)
+      return
+    }
+    this.#latest = undefined
+    this.#busPlans.clear()
+    this.#plans.clear()
+  }
+}
+
+const getOrMake = <K, V>(map: Map<K, V>, key: K, make: () => V): V => {
+  let value = map.get(key)
+  if (value === undefined) map.set(key, (value = make()))
+  return value
+}
+
+const registration = (name: string, remove: () => void, signal: AbortSignal | undefined): Registration => {
+  const removeOnce = (): void => {
+    signal?.removeEventListener('abort', removeOnce)
+    remove()
+  }
+  signal?.addEventListener('abort', removeOnce, { once: true })
+  if (signal?.aborted) removeOnce()
+  return { name, remove: removeOnce, [Symbol.dispose]: removeOnce }
+}

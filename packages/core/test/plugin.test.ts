@@ -1,0 +1,308 @@
+import { describe, expect, it } from 'vitest'
+import {
+  createBus,
+  defineCommand,
+  defineEvent,
+  type Failure,
+  type Plugin,
+  type PluginHost,
+  type Signals,
+} from '../src/index.ts'
+import { recordingLogger } from './support/recording-logger.ts'
+import { settle, VirtualClock } from './support/virtual-clock.ts'
+
+const Job = defineEvent<number>('job')
+const Opened = defineEvent<string>('buslane.test.opened')
+
+/** Lets a test hold the host of a plugin. */
+const grab = (name = 'grab'): { plugin: Plugin; host: () => PluginHost } => {
+  const hosts: PluginHost[] = []
+  return { plugin: { name, install: (host) => void hosts.push(host) }, host: () => hosts[0]! }
+}
+
+describe('install', () => {
+  it('R-REG-2 runs once, in the given order, while the bus is created', () => {
+    const order: string[] = []
+    const plugin = (name: string): Plugin => ({ name, install: () => void order.push(name) })
+    createBus({ plugins: [plugin('a'), plugin('b'), plugin('c')] })
+    expect(order).toEqual(['a', 'b', 'c'])
+  })
+
+  it('R-REG-2 keeps the `this` of a plugin that is an object of a class', () => {
+    class Counting implements Plugin {
+      readonly name = 'counting'
+      installed = 0
+      install(): void {
+        this.installed++
+      }
+    }
+    const plugin = new Counting()
+    createBus({ plugins: [plugin] })
+    expect(plugin.installed).toBe(1)
+  })
+
+  it('R-REG-2 one plugin may serve many buses', () => {
+    let installed = 0
+    const plugin: Plugin = { name: 'p', install: () => void installed++ }
+    createBus({ plugins: [plugin] })
+    createBus({ plugins: [plugin] })
+    expect(installed).toBe(2)
+  })
+
+  it('R-REG-2 that throws makes createBus throw PLUGIN_FAILED with its name and the cause', () => {
+    const cause = new Error('no licence')
+    const plugin: Plugin = {
+      name: 'picky',
+      install: () => {
+        throw cause
+      },
+    }
+    expect(() => createBus({ plugins: [plugin] })).toThrow(
+      expect.objectContaining({ code: 'PLUGIN_FAILED', cause, message: expect.stringContaining("'picky'") }),
+    )
+  })
+
+  it.each([
+    ['undefined', undefined],
+    ['null', null],
+    ['an object without install', { name: 'empty' }],
+    ['a function', () => undefined],
+  ])('R-REG-2 %s is no plugin, which is a typed error', (_name, plugin) => {
+    expect(() => createBus({ plugins: [plugin as never] })).toThrow(
+      expect.objectContaining({ code: expect.stringMatching(/INVALID_ARGUMENT|PLUGIN_FAILED/) }),
+    )
+  })
+})
+
+describe('the host', () => {
+  it('R-REG-2 offers command, event and publish middleware', async () => {
+    const { plugin, host } = grab()
+    const bus = createBus({ plugins: [plugin] })
+    const around: string[] = []
+    const middleware = host().use({
+      command: (_command, _context, next) => (around.push('command'), next()),
+      event: (_event, _context, next) => (around.push('event'), next()),
+      publish: (_event, next) => (around.push('publish'), next()),
+    })
+    const Do = defineCommand('do')
+    bus.on(Job, () => undefined)
+    bus.handle(Do, () => undefined)
+    await bus.start()
+    await bus.publishAndWait(Job(1))
+    await bus.execute(Do())
+    expect(around).toEqual(['publish', 'event', 'command'])
+    middleware[Symbol.dispose]()
+    await bus.publishAndWait(Job(1))
+    expect(around).toHaveLength(3)
+  })
+
+  it('R-REG-2 offers observers', async () => {
+    const { plugin, host } = grab()
+    const bus = createBus({ plugins: [plugin] })
+    const told: unknown[] = []
+    const observing = host().observe({ eventAccepted: ({ payload }) => void told.push(payload) })
+    await bus.publish(Job(1))
+    observing[Symbol.dispose]()
+    await bus.publish(Job(2))
+    expect(told).toEqual([1])
+  })
+
+  it('R-REG-2 gives it the clock and the logger of the bus', () => {
+    const { plugin, host } = grab()
+    const clock = new VirtualClock()
+    const logger = recordingLogger()
+    createBus({ clock, logger, plugins: [plugin] })
+    expect(host().clock).toBe(clock)
+    host().logger.info({ size: 1 }, 'hello')
+    expect(logger.lines).toEqual([{ level: 'info', message: 'hello', fields: { size: 1 } }])
+  })
+
+  it('R-REG-2 R-SYS-1 publishSystem passes filters, middleware and the bound, and is counted apart', async () => {
+    const { plugin, host } = grab()
+    const bus = createBus({ plugins: [plugin], queue: { capacity: 1, strategy: 'reject' } })
+    const heard: string[] = []
+    bus.filter(() => false)
+    bus.use({ publish: () => undefined })
+    bus.on(Opened, ({ payload }) => void heard.push(payload))
+    for (const name of ['a', 'b', 'c']) host().publishSystem(Opened(name))
+    expect(bus.stats()).toMatchObject({ offered: 0, queueSize: 3, system: { waiting: 3 } })
+    await bus.start()
+    await bus.idle()
+    expect(heard).toEqual(['a', 'b', 'c'])
+    expect(bus.stats()).toMatchObject({ offered: 0, settled: 0, system: { waiting: 0, settled: 3 } })
+  })
+
+  it('R-REG-2 publishSystem refuses what is no event', () => {
+    const { plugin, host } = grab()
+    createBus({ plugins: [plugin] })
+    expect(() => host().publishSystem(undefined as never)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+    )
+  })
+})
+
+describe('onFailure', () => {
+  const deciding = (decide: (failure: Failure) => unknown): Plugin => ({
+    name: 'decider',
+    install: (host) => host.onFailure(decide as never),
+  })
+
+  it('R-REG-2 decides whether a failed handler runs again, after every attempt', async () => {
+    const clock = new VirtualClock()
+    const asked: unknown[] = []
+    const bus = createBus({
+      clock,
+      logger: recordingLogger(),
+      plugins: [
+        deciding(({ handler, attempts, error, message }) => {
+          asked.push([handler, attempts, (error as Error).message, message.type])
+          return attempts < 3 ? { action: 'retry', delayMs: attempts * 100 } : { action: 'fail' }
+        }),
+      ],
+    })
+    const at: number[] = []
+    bus.on(
+      Job,
+      () => {
+        at.push(clock.monotonic())
+        throw new Error(`try ${at.length}`)
+      },
+      { name: 'shaky' },
+    )
+    await bus.start()
+    const outcome = bus.publishAndWait(Job(1))
+    await clock.advance(1000)
+    expect((await outcome).handlers).toMatchObject([{ status: 'rejected', attempts: 3, error: { message: 'try 3' } }])
+    expect(at).toEqual([0, 100, 300])
+    expect(asked).toEqual([
+      ['shaky', 1, 'try 1', 'job'],
+      ['shaky', 2, 'try 2', 'job'],
+      ['shaky', 3, 'try 3', 'job'],
+    ])
+    expect(bus.errors).toHaveLength(1)
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it('R-REG-2 only one plugin may decide: a second fails to install', () => {
+    const decide = (): { action: 'fail' } => ({ action: 'fail' })
+    expect(() => createBus({ plugins: [deciding(decide), { ...deciding(decide), name: 'second' }] })).toThrow(
+      expect.objectContaining({ code: 'PLUGIN_FAILED', message: expect.stringContaining("'second'") }),
+    )
+  })
+
+  it.each([
+    [
+      'throws',
+      (): never => {
+        throw new Error('undecided')
+      },
+    ],
+    ['answers nothing', () => undefined],
+    ['answers something else', () => ({ action: 'ponder' })],
+    ['retries after NaN', () => ({ action: 'retry', delayMs: Number.NaN })],
+    ['retries after nothing', () => ({ action: 'retry' })],
+    ['answers later', async () => ({ action: 'retry', delayMs: 1 })],
+  ])('R-ERR-1 a decider that %s makes the failure final, and harms nothing', async (_name, decide) => {
+    const clock = new VirtualClock()
+    const bus = createBus({ clock, logger: recordingLogger(), plugins: [deciding(decide)] })
+    let runs = 0
+    bus.on(Job, () => {
+      runs++
+      throw new Error('x')
+    })
+    await bus.start()
+    const outcome = bus.publishAndWait(Job(1))
+    await clock.advance(1000)
+    await expect(outcome).resolves.toMatchObject({ failed: 1 })
+    expect(runs).toBe(1)
+    expect(bus.stats()).toMatchObject({ running: 0, handlerFailures: 1 })
+  })
+
+  it('R-REG-2 a negative delay is none', async () => {
+    const clock = new VirtualClock()
+    const decide = ({ attempts }: Failure): unknown =>
+      attempts < 2 ? { action: 'retry', delayMs: -5 } : { action: 'fail' }
+    const bus = createBus({ clock, logger: recordingLogger(), plugins: [deciding(decide)] })
+    bus.on(Job, () => {
+      throw new Error('x')
+    })
+    await bus.start()
+    const outcome = bus.publishAndWait(Job(1))
+    await clock.advance(0)
+    await expect(outcome).resolves.toMatchObject({ handlers: [{ attempts: expect.any(Number), status: 'rejected' }] })
+  })
+
+  it('R-REG-2 the signal in the failure is that of the handler', async () => {
+    const clock = new VirtualClock()
+    const signals: AbortSignal[] = []
+    const decide = ({ signal }: Failure): unknown => {
+      signals.push(signal)
+      return { action: 'retry', delayMs: 10_000 }
+    }
+    const bus = createBus({ clock, logger: recordingLogger(), plugins: [deciding(decide)] })
+    bus.on(Job, (_event, { signal }) => {
+      signals.push(signal)
+      throw new Error('x')
+    })
+    await bus.start()
+    const outcome = bus.publishAndWait(Job(1), { timeoutMs: 10 })
+    await clock.advance(10)
+    await expect(outcome).resolves.toMatchObject({ handlers: [{ status: 'timed-out', attempts: 1 }] })
+    expect(new Set(signals).size).toBe(1)
+    expect(signals[0]!.aborted).toBe(true)
+  })
+})
+
+describe('signals', () => {
+  const made = (): { signals: Signals; errors: () => number; lines: () => number } => {
+    const { plugin, host } = grab()
+    const logger = recordingLogger()
+    const bus = createBus({ plugins: [plugin], logger })
+    return { signals: host().signals, errors: () => bus.stats().observerErrors, lines: () => logger.lines.length }
+  }
+
+  it('R-REG-2 a report reaches every listener at once, until it is disposed of', () => {
+    const { signals } = made()
+    const heard: unknown[] = []
+    const first = signals.observe((signal) => void heard.push(signal))
+    signals.observe(({ value }) => void heard.push(value))
+    signals.report('breaker.state', 1, { type: 'job' })
+    first[Symbol.dispose]()
+    signals.report('breaker.state', 0)
+    expect(heard).toEqual([{ name: 'breaker.state', value: 1, attributes: { type: 'job' } }, 1, 0])
+  })
+
+  it('R-REG-2 a gauge is read when somebody asks', () => {
+    const { signals } = made()
+    let depth = 3
+    const gauge = signals.gauge('queue.depth', () => depth, { lane: 'a' })
+    signals.gauge('one', () => 1)
+    depth = 5
+    expect(signals.read()).toEqual([
+      { name: 'queue.depth', value: 5, attributes: { lane: 'a' } },
+      { name: 'one', value: 1, attributes: {} },
+    ])
+    gauge[Symbol.dispose]()
+    expect(signals.read().map(({ name }) => name)).toEqual(['one'])
+  })
+
+  it('R-OBS-1 a listener or gauge that throws is counted and harms no other', async () => {
+    const { signals, errors, lines } = made()
+    const heard: number[] = []
+    const angry = (): never => {
+      throw new Error('x')
+    }
+    signals.observe(angry)
+    // oxlint-disable-next-line no-misused-promises -- it compiles, so somebody will do it
+    signals.observe(async () => angry())
+    signals.observe(({ value }) => void heard.push(value))
+    signals.gauge('broken', angry)
+    signals.gauge('whole', () => 1)
+    signals.report('a', 7)
+    expect(signals.read().map(({ name }) => name)).toEqual(['whole'])
+    await settle()
+    expect(heard).toEqual([7])
+    expect(errors()).toBe(3)
+    expect(lines()).toBe(1)
+  })
+})

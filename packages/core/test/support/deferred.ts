@@ -1,0 +1,2 @@
+/** A promise and its ends. */
+export const deferred = <T = void>(): PromiseWithResolvers<T> => Promise.withResolvers<T>()
