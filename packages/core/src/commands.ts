@@ -6,13 +6,14 @@ import { aborted, asBusError, BusError, describe } from './errors.ts'
 import { HandlerCall, type Verbs } from './handler-call.ts'
 import type { AnyDefinition, CommandMessage } from './message.ts'
 import type { ExecuteOptions } from './options.ts'
+import { createLimit, type Limit } from './limit.ts'
 import { requireDuration } from './publish-options.ts'
 import { carryOn } from './publishing.ts'
 import type { CommandEntry, Routing } from './routing.ts'
 import { parse } from './schema.ts'
 import type { SessionState } from './session.ts'
 import { isThenable } from './thenable.ts'
-import type { Timers } from './timers.ts'
+import type { Timer } from './timers.ts'
 
 /** What executing needs of the bus around it. */
 export interface CommandsHost {
@@ -20,7 +21,8 @@ export interface CommandsHost {
   readonly definitions: Definitions
   readonly routing: Routing
   readonly asyncContext: AsyncContext
-  readonly timers: Timers
+  after(delayMs: number, callback: () => void): Timer
+  cancel(timer: Timer | undefined): void
   readonly clock: Clock
   /** Whether somebody wants to know of every command. */
   readonly commandsObserved: boolean
@@ -74,7 +76,7 @@ class Execution {
   #commandId = ''
   #startedAt = 0
   #settled = false
-  #stopLimits: (() => void) | undefined
+  #limit: Limit | undefined
 
   constructor(host: CommandsHost, commands: Commands, resolve: (result: CommandResult<unknown>) => void) {
     this.#host = host
@@ -101,7 +103,7 @@ class Execution {
       if (!this.#entry) {
         throw new BusError('NO_HANDLER', `Command '${command.type}' has no handler. Register one with bus.handle()`)
       }
-      if (options !== undefined) this.#limit(options)
+      if (options !== undefined) this.#watch(options)
       if (this.#settled) return
       const plain = definition.schema === undefined && command.version === definition.version
       call.more.name = this.#entry.name
@@ -161,29 +163,19 @@ class Execution {
     const call = this.#call!
     const delayMs = this.#host.attemptFailed(call, error)
     if (delayMs !== undefined) {
-      call.details().retry = this.#host.timers.after(delayMs, () => this.#attempt())
+      call.details().retry = this.#host.after(delayMs, () => this.#attempt())
       return
     }
     const what = `Handler '${this.#entry!.name}' of command '${call.message.type}' failed: ${describe(error)}`
     this.#fail(new BusError('HANDLER_FAILED', what, { cause: error }))
   }
 
-  #limit({ timeoutMs, signal }: ExecuteOptions): void {
-    const { type } = this.#call!.message
-    requireDuration(timeoutMs, 'timeoutMs')
-    const onAbort = (): void => this.#fail(aborted(`Command '${type}'`, signal!.reason))
-    if (signal?.aborted) return onAbort()
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const timer =
-      timeoutMs === undefined || timeoutMs === Infinity
-        ? undefined
-        : this.#host.timers.after(timeoutMs, () =>
-            this.#fail(new BusError('TIMED_OUT', `Command '${type}' took longer than ${timeoutMs} ms`)),
-          )
-    this.#stopLimits = () => {
-      this.#host.timers.cancel(timer)
-      signal?.removeEventListener('abort', onAbort)
-    }
+  #watch(options: ExecuteOptions): void {
+    const what = `Command '${this.#call!.message.type}'`
+    requireDuration(options.timeoutMs, 'timeoutMs')
+    if (options.signal?.aborted) throw aborted(what, options.signal.reason)
+    this.#limit = createLimit(this.#host, what, options)
+    if (this.#limit) this.#limit.onEnd = (_status, error) => this.#fail(error)
   }
 
   #refuse(error: unknown): void {
@@ -210,10 +202,10 @@ class Execution {
     const call = this.#call
     const host = this.#host
     this.#settled = true
-    this.#stopLimits?.()
+    this.#limit?.end()
     if (call) {
       call.ended = true
-      host.timers.cancel(call.more?.retry)
+      host.cancel(call.more?.retry)
       this.#commands.running.delete(call)
       if (this.#session) this.#session.active--
       this.#resolve(result)

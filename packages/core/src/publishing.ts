@@ -5,13 +5,14 @@ import type { Clock } from './clock.ts'
 import type { HandlerCall } from './handler-call.ts'
 import { type Intake, receipt } from './intake.ts'
 import type { Lanes } from './lanes.ts'
+import { createLimit, type Limit } from './limit.ts'
 import { type AnyDefinition, BUS, copyMessage, definitionOf, type EventMessage, type Message } from './message.ts'
-import type { PublishNext } from './middleware.ts'
 import type { Observers } from './observer.ts'
 import type { PublishAndWaitOptions, PublishOptions, PublishReceipt, ScheduleOptions } from './options.ts'
 import { createOutcome, type EventOutcome } from './outcome.ts'
 import { HandlerPriority } from './priority.ts'
 import { checkOffer, type OfferOptions, type OfferVerb } from './publish-options.ts'
+import { runPublishHooks } from './publish-hooks.ts'
 import type { Routing } from './routing.ts'
 import { readWhen, type Scheduled, type ScheduledEvent, type Scheduler } from './scheduler.ts'
 import type { SessionState } from './session.ts'
@@ -234,7 +235,9 @@ export class Publishing {
       delivery = new Delivery(message, definition, options?.priority ?? HandlerPriority.NORMAL)
       const plain = definition.schema === undefined && message.version === definition.version
       decoded = plain ? message : decode(message, definition)
-      if (options !== undefined && entrance.verb === 'publishAndWait') limit = this.#limit(event, options)
+      if (options !== undefined && entrance.verb === 'publishAndWait') {
+        limit = createLimit(host, `publishAndWait of '${event.type}'`, options)
+      }
     } catch (error) {
       return this.#refuse(event, error)
     }
@@ -268,70 +271,16 @@ export class Publishing {
         return this.#refuse(delivery.message, filterFailed('filter', delivery, error), offer.limit)
       }
     }
-    return hooks.length === 0 ? this.#enter(offer, late) : this.#runHooks(offer, late)
-  }
-
-  /** Runs the publish middleware around the entrance. Once inside, the event is accepted, whatever happens after. */
-  #runHooks<Result>(offer: Offer<Result>, late: boolean): Eventually<Result> {
-    const { entrance, delivery } = offer
-    const hooks = this.#host.routing.publishHooks
-    const { id } = delivery.message
-    let entered: { readonly result: Eventually<Result> } | { readonly refused: unknown } | 'turned away' | undefined
-    const enter = (): void => {
-      if (entered !== undefined) return
-      try {
-        entered = { result: this.#enter(offer, late) }
-      } catch (error) {
-        entered = { refused: error }
-        throw error
-      }
-    }
-    const step = (index: number): unknown => {
-      const hook = hooks[index]
-      if (hook === undefined) return enter()
-      const next: PublishNext = async ({ metadata } = {}) => {
-        if (metadata && entered === undefined) {
-          delivery.message = copyMessage(delivery.message, { metadata: { ...delivery.message.metadata, ...metadata } })
-        }
-        await step(index + 1)
-        if (typeof entered !== 'object' || 'refused' in entered) return { id, status: 'filtered', durability: 'memory' }
-        if (entrance.verb === 'publish') return (await entered.result) as PublishReceipt
-        return { id, status: 'accepted', durability: 'memory' }
-      }
-      return hook(delivery.message, (changes) => {
-        const receipt = next(changes)
-        receipt.catch(noop) // the publisher gets it
-        return receipt
-      })
-    }
-    const finish = (): Eventually<Result> => {
-      if (typeof entered === 'object') {
-        if ('refused' in entered) throw entered.refused
-        return entered.result
-      }
-      entered = 'turned away'
-      return this.#turnAway(offer)
-    }
-    const failed = (error: unknown): Eventually<Result> => {
-      if (typeof entered === 'object') {
-        if ('result' in entered && !isBusError(error)) this.#host.unheard(error)
-        return finish()
-      }
-      entered = 'turned away'
-      return this.#refuse(delivery.message, filterFailed('publish middleware', delivery, error), offer.limit)
-    }
-    let answer: unknown
-    try {
-      answer = step(0)
-    } catch (error) {
-      return failed(error)
-    }
-    late = true
-    if (!isThenable(answer)) return finish()
-    const settled = Promise.resolve(answer).then(finish, failed)
-    if (typeof entered !== 'object') return this.#meanwhile(settled, offer.limit)
-    settled.catch(noop)
-    return finish()
+    if (hooks.length === 0) return this.#enter(offer, late)
+    return runPublishHooks<Result>(hooks, delivery, {
+      verb: offer.entrance.verb,
+      enter: (later) => this.#enter(offer, late || later),
+      turnAway: () => this.#turnAway(offer),
+      refuse: (error) =>
+        this.#refuse(delivery.message, filterFailed('publish middleware', delivery, error), offer.limit),
+      wait: (answer) => this.#meanwhile(answer, offer.limit),
+      unheard: (error) => this.#host.unheard(error),
+    })
   }
 
   /** `late`: time has passed since the call, so that what was true then may not be true now. */
@@ -378,33 +327,6 @@ export class Publishing {
     return 'accepted'
   }
 
-  /** Ends a publishAndWait at a deadline, or by the caller's signal, wherever it is then. */
-  #limit({ type }: EventMessage, { signal, timeoutMs = Infinity }: OfferOptions): Limit | undefined {
-    if (signal === undefined && timeoutMs === Infinity) return undefined
-    const host = this.#host
-    const what = `publishAndWait of '${type}'`
-    const controller = new AbortController()
-    const fire = (status: 'timed-out' | 'aborted', error: BusError): void => {
-      limit.end()
-      limit.error = error
-      controller.abort(error)
-      limit.onEnd?.(status, error)
-    }
-    const onAbort = (): void => fire('aborted', aborted(what, signal!.reason))
-    const onTimeout = (): void =>
-      fire('timed-out', new BusError('TIMED_OUT', `${what} took longer than ${timeoutMs} ms`))
-    const timer = timeoutMs === Infinity ? undefined : host.after(timeoutMs, onTimeout)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const limit: Limit = {
-      signal: controller.signal,
-      end: () => {
-        host.cancel(timer)
-        signal?.removeEventListener('abort', onAbort)
-      },
-    }
-    return limit
-  }
-
   #meanwhile<Value>(work: Promise<Value>, limit: Limit | undefined): Promise<Value> {
     const { promise, resolve, reject } = Watched.make<Value>(this.#host.unheard)
     this.accepting++
@@ -435,18 +357,6 @@ export class Publishing {
     if (observers.any) observers.tell('eventRefused', event, { reason: 'rejected', error })
     throw error
   }
-}
-
-/** A deadline, or a caller's signal. */
-interface Limit {
-  /** Raised when it is over. */
-  readonly signal: AbortSignal
-  /** Set when it is over. */
-  error?: BusError
-  /** What is done when it is over. */
-  onEnd?: (status: 'timed-out' | 'aborted', error: BusError) => void
-  /** It is not needed any more. */
-  end(): void
 }
 
 const requireUnaborted = <Result>(entrance: Entrance<Result>, event: EventMessage, options?: OfferOptions): void => {
