@@ -256,13 +256,14 @@ class MessageBus implements Bus {
     return state && this.#handles.get(state)
   }
 
-  next<Input, Output>(
+  async next<Input, Output>(
     definition: EventDefinition<Input, Output>,
     predicate?: (event: EventMessage<Output>) => boolean,
     { signal }: NonNullable<Signal> = {},
   ): Promise<EventMessage<Output>> {
-    const found = nextEvent(this.#subscribe(definition, 'next'), this.#closers, predicate as never, signal)
-    return found as Promise<EventMessage<Output>>
+    this.#engine.requireOpen(BUS, undefined)
+    const found = await nextEvent(this.#subscribe(definition, 'next'), this.#closers, predicate as never, signal)
+    return found as EventMessage<Output>
   }
 
   events<Input, Output>(

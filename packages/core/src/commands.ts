@@ -2,7 +2,7 @@ import type { AsyncContext } from './async-context.ts'
 import type { Clock } from './clock.ts'
 import type { CommandResult } from './command-result.ts'
 import { decode, type Definitions } from './definitions.ts'
-import { aborted, asBusError, BusError, describe } from './errors.ts'
+import { aborted, asBusError, BusError, describe, NestedWaitError } from './errors.ts'
 import { HandlerCall, type Verbs } from './handler-call.ts'
 import type { AnyDefinition, CommandMessage } from './message.ts'
 import type { ExecuteOptions } from './options.ts'
@@ -31,6 +31,7 @@ export interface CommandsHost {
   commandStarted(command: CommandMessage): void
   /** A call was aborted: what it waits for ends too. */
   callAborted(call: HandlerCall, error: BusError): void
+  readonly maxNestedWaits: number
   commandSettled(call: HandlerCall, result: CommandResult<unknown>, durationMs: number): void
   /** Reports a failed attempt; answers after how many milliseconds to try again, or `undefined` if it failed for good. */
   attemptFailed(call: HandlerCall, error: unknown): number | undefined
@@ -93,11 +94,13 @@ class Execution {
       const from = caller?.live ? caller : host.asyncContext.current()
       if (caller) command = carryOn(given, caller.message)
       const call = (this.#call = new HandlerCall(host.verbs, command, from?.delivery, undefined))
-      call.more = { startedAt: 0, overflow: 0, caller: from, end: (error) => this.#fail(error) }
+      const depth = from && from.step === undefined ? (from.more?.depth ?? 0) + 1 : 0
+      call.more = { startedAt: 0, overflow: 0, depth, caller: from, end: (error) => this.#fail(error) }
       this.#commands.running.add(call)
       this.#session = host.session(command.sessionId)
       if (this.#session) this.#session.active++
       if (host.commandsObserved) this.#startedAt = host.clock.monotonic()
+      if (depth > host.maxNestedWaits) throw new NestedWaitError(host.maxNestedWaits, typesAbove(call))
       host.requireOpen(command.sessionId, caller)
       this.#entry = host.routing.command(command.type, command.sessionId)
       if (!this.#entry) {
@@ -208,10 +211,14 @@ class Execution {
       host.cancel(call.more?.retry)
       this.#commands.running.delete(call)
       if (this.#session) this.#session.active--
-      this.#resolve(result)
-      if (host.commandsObserved) host.commandSettled(call, result, host.clock.monotonic() - this.#startedAt)
     }
     this.#resolve(result)
+    if (call && host.commandsObserved) host.commandSettled(call, result, host.clock.monotonic() - this.#startedAt)
     host.checkQuiet()
   }
 }
+
+const typesAbove = (call: HandlerCall): readonly string[] => [
+  ...(call.caller ? typesAbove(call.caller) : []),
+  call.message.type,
+]

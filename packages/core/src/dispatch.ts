@@ -120,7 +120,7 @@ export class Dispatch implements FrameHolder {
     this.#groupEnd = 0
     this.#groupFailed = false
     this.#cut = ended
-    this.#outcomes = delivery.waiter === undefined ? undefined : Array.from({ length: plan.length })
+    this.#outcomes = delivery.waiter === undefined ? undefined : []
     this.#records = this.#outcomes !== undefined || this.#host.observed
     return this.#asyncContext.enter(this, this.#advance)
   }

@@ -318,7 +318,9 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     if (this.state === 'stopped' || this.#plan({ type: definition.type, sessionId }).length === 0) return
     const make = definition as EventDefinition<unknown> & ((payload: unknown, options: object) => EventMessage)
     const message = make(payload, { sessionId, correlationId: cause?.correlationId, causationId: cause?.id })
-    this.publishing.publishSystem(message, definition)
+    // What happens to a session stays in its order. Alarms must not wait behind the events that they warn of.
+    const ofSession = definition.type.startsWith('buslane.session.')
+    this.publishing.publishSystem(message, definition, ofSession ? sessionId : undefined)
   }
 
   /** Who handles a message. A registry that fails must not take the event's path down with it. */

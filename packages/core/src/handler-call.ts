@@ -137,6 +137,8 @@ interface CallDetails {
   /** How many events it published into a full queue. */
   overflow: number
   caller?: HandlerCall | undefined
+  /** How many commands execute each other above this one. */
+  depth?: number
   /** The name of a command's handler. */
   name?: string
   /** Waiting to run again. */

@@ -46,6 +46,7 @@ export class Lifecycle {
         }
       }
       engine.state = 'running'
+      engine.asyncContext.enable()
       engine.lanes.open()
     })
   }
@@ -80,6 +81,7 @@ export class Lifecycle {
     await this.#stopPlugins()
     engine.failures.flush()
     engine.state = 'stopped'
+    engine.asyncContext.disable()
     return { finished, aborted, released: 0, left }
   }
 

@@ -130,9 +130,9 @@ export class Publishing {
   }
 
   /** Takes in an event of the bus itself: no filters, no bound, no receipt. */
-  publishSystem(message: EventMessage, definition: AnyDefinition): void {
+  publishSystem(message: EventMessage, definition: AnyDefinition, laneKey: string = 'buslane'): void {
     const delivery = new Delivery(message, definition, HandlerPriority.NORMAL)
-    this.#place(delivery, message.sessionId)
+    this.#place(delivery, laneKey)
     this.#host.intake.admit(delivery)
   }
 
@@ -196,7 +196,7 @@ export class Publishing {
     },
     filtered: ({ id }, options) => {
       const { dueAt } = readWhen(options as ScheduleOptions, this.#host.clock)
-      return { id, status: 'filtered', durability: 'memory', dueAt, cancel: async () => 'too-late' }
+      return { id, status: 'filtered', durability: 'memory', dueAt, cancel: async () => 'cancelled' }
     },
   }
 

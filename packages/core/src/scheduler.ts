@@ -13,7 +13,7 @@ export interface ScheduledEvent {
   readonly durability: 'memory' | 'stored'
   /** When it is due, in epoch milliseconds by the wall clock at the time of scheduling. */
   readonly dueAt: number
-  /** Before it is due this wins and the event never runs; afterwards the answer is `too-late`. Never both. */
+  /** `cancelled`: the event never runs, also if it was cancelled before. `too-late`: it was due already. Never both. */
   cancel(): Promise<'cancelled' | 'too-late'>
 }
 
@@ -24,6 +24,7 @@ export class Scheduled extends Timer {
   readonly priority: number
   readonly laneKey: string | undefined
   readonly session: SessionState | undefined
+  fired = false
   readonly #scheduler: Scheduler
 
   constructor(dueAt: number, { message, definition, priority, laneKey, session }: Delivery, scheduler: Scheduler) {
@@ -37,6 +38,7 @@ export class Scheduled extends Timer {
   }
 
   fire(lateMs: number): void {
+    this.fired = true
     this.#scheduler.due(this, lateMs)
   }
 }
@@ -57,7 +59,10 @@ export class Scheduler {
     const scheduled = this.#timers.add(new Scheduled(when.timerAt, delivery, this), when.wall)
     this.size++
     delivery.session?.schedules.add(scheduled)
-    return async () => (this.cancel(scheduled) ? 'cancelled' : 'too-late')
+    return async () => {
+      this.cancel(scheduled)
+      return scheduled.fired ? 'too-late' : 'cancelled'
+    }
   }
 
   due(scheduled: Scheduled, lateMs: number): void {

@@ -563,3 +563,22 @@ describe('system events', () => {
     expect(bus.stats().system).toEqual({ waiting: 0, running: 0, settled: 0 })
   })
 })
+
+describe('commands that execute commands', () => {
+  it('R-PUB-3 end with NESTED_WAIT_LIMIT when they go deeper than maxNestedWaits, and print the chain', async () => {
+    const Again = defineCommand<{ depth: number }, number>('again')
+    const bus = createBus({ maxNestedWaits: 3 })
+    let deepest = 0
+    const errors: unknown[] = []
+    bus.handle(Again, async ({ payload: { depth } }, { execute }) => {
+      deepest = depth
+      const result = await execute(Again({ depth: depth + 1 }))
+      errors.push(...(result.success ? [] : [result.error]))
+      return depth
+    })
+    const result = await bus.execute(Again({ depth: 0 }))
+    expect(result.success).toBe(true)
+    expect(deepest).toBe(3)
+    expect(errors).toEqual([expect.objectContaining({ code: 'NESTED_WAIT_LIMIT', chain: Array(5).fill('again') })])
+  })
+})

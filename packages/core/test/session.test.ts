@@ -268,7 +268,7 @@ describe('ending', () => {
     await cancels.end()
     await detaches.end({ schedules: 'detach' })
     expect(bus.stats().scheduled).toBe(1)
-    expect(await cancelled.cancel()).toBe('too-late')
+    expect(await cancelled.cancel()).toBe('cancelled')
     await clock.advance(10)
     expect(heard).toEqual(['bus detached'])
   })

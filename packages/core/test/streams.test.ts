@@ -16,6 +16,12 @@ const handlers = (bus: Bus): number => bus.stats().handlers!.eventHandlers
 const nothing = (): void => undefined
 
 describe('bus.next', () => {
+  it('rejects on a stopped bus with BUS_STOPPED', async () => {
+    const bus = await running()
+    await bus.stop()
+    await expect(bus.next(Tick)).rejects.toMatchObject({ code: 'BUS_STOPPED' })
+  })
+
   it('resolves with the next event, and listens no longer', async () => {
     const bus = await running()
     const next = bus.next(Tick)
