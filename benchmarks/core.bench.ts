@@ -1,11 +1,18 @@
 /**
- * The speed of core beside its limit: a bare loop that awaits the same handlers in turn. Ratios within one run, because
- * machines differ and are noisy; rounds are interleaved and the median counts. `node core.bench.ts [--events n] [--rounds n]`
+ * The speed of core beside its limit: a bare loop that awaits the same three handlers in turn. Every scenario runs in a
+ * process of its own, interleaved with the bare loop there, because what a process did before changes what the engine
+ * makes of the code; ratios within one process, because machines differ and are noisy; medians of the rounds.
+ *
+ *   node core.bench.ts [--events n] [--rounds n]
  */
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { createBus, defineCommand, defineEvent } from '@buslane/core'
 
-const { values } = parseArgs({ options: { events: { type: 'string' }, rounds: { type: 'string' } } })
+const { values } = parseArgs({
+  options: { events: { type: 'string' }, rounds: { type: 'string' }, scenario: { type: 'string' } },
+})
 const EVENTS = Number(values.events ?? 200_000)
 const ROUNDS = Number(values.rounds ?? 7)
 
@@ -29,6 +36,7 @@ const bareLoop = (handlers: Handlers) => async (): Promise<void> => {
   }
 }
 
+/** One bus for all rounds, as an application has one. */
 const busWith = async (handlers: Handlers) => {
   const bus = createBus()
   for (const [index, handler] of handlers.entries()) bus.on(Ticked, handler, { priority: index * 10 })
@@ -39,79 +47,115 @@ const busWith = async (handlers: Handlers) => {
 const event = (n: number, sessions: number) =>
   sessions === 0 ? Ticked({ n }) : Ticked({ n }, { sessionId: `session-${n % sessions}` })
 
-const requireAll = (settled: number): void => {
+const counted = async (bus: Awaited<ReturnType<typeof busWith>>, work: () => Promise<void>): Promise<void> => {
+  const before = bus.stats().settled
+  await work()
+  const settled = bus.stats().settled - before
   if (settled !== EVENTS) throw new Error(`${settled} of ${EVENTS} events were handled`)
 }
 
 /** Publishes without waiting, a thousand at a time, and waits until they are handled. */
-const publishAndDrain =
-  (handlers: Handlers, sessions = 0) =>
-  async (): Promise<void> => {
-    const bus = await busWith(handlers)
-    for (let n = 0; n < EVENTS;) {
-      for (const end = Math.min(EVENTS, n + 1000); n < end; n++) void bus.publish(event(n, sessions))
-      await bus.idle()
-    }
-    requireAll(bus.stats().settled)
-    await bus.stop()
-  }
+const publishAndDrain = async (handlers: Handlers, sessions = 0): Promise<() => Promise<void>> => {
+  const bus = await busWith(handlers)
+  return () =>
+    counted(bus, async () => {
+      for (let n = 0; n < EVENTS;) {
+        for (const end = Math.min(EVENTS, n + 1000); n < end; n++) void bus.publish(event(n, sessions))
+        await bus.idle()
+      }
+    })
+}
 
 /** Awaits each publish, so that a full queue holds the publisher back nearly all the time. */
-const publishOneByOne = (handlers: Handlers) => async (): Promise<void> => {
+const publishOneByOne = async (handlers: Handlers): Promise<() => Promise<void>> => {
   const bus = await busWith(handlers)
-  for (let n = 0; n < EVENTS; n++) await bus.publish(event(n, 0))
-  await bus.idle()
-  requireAll(bus.stats().settled)
-  await bus.stop()
+  return () =>
+    counted(bus, async () => {
+      for (let n = 0; n < EVENTS; n++) await bus.publish(event(n, 0))
+      await bus.idle()
+    })
 }
 
-const publishAndWait = (handlers: Handlers) => async (): Promise<void> => {
+const publishAndWait = async (handlers: Handlers): Promise<() => Promise<void>> => {
   const bus = await busWith(handlers)
-  for (let n = 0; n < EVENTS; n++) await bus.publishAndWait(Ticked({ n }))
-  await bus.stop()
+  return () =>
+    counted(bus, async () => {
+      for (let n = 0; n < EVENTS; n++) await bus.publishAndWait(Ticked({ n }))
+    })
 }
 
-const execute = async (): Promise<void> => {
+const execute = (): (() => Promise<void>) => {
   const bus = createBus()
   bus.handle(Add, async ({ payload }) => payload.n + 1)
-  for (let n = 0; n < EVENTS; n++) await bus.execute(Add({ n }))
-  await bus.stop()
-}
-
-const runs: Record<string, () => Promise<void>> = {
-  'bare loop, 3 async handlers': bareLoop(asyncHandlers),
-  'publish and drain, 3 async handlers': publishAndDrain(asyncHandlers),
-  'publish and drain, 3 sync handlers': publishAndDrain(syncHandlers),
-  'the same, 1,000 sessions, async': publishAndDrain(asyncHandlers, 1000),
-  'await each publish, 3 async handlers': publishOneByOne(asyncHandlers),
-  'publishAndWait, 3 async handlers': publishAndWait(asyncHandlers),
-  'execute, 1 async handler': execute,
-}
-
-const times = new Map<string, number[]>(Object.keys(runs).map((name) => [name, []]))
-for (let round = 0; round <= ROUNDS; round++) {
-  for (const [name, run] of Object.entries(runs)) {
-    globalThis.gc?.()
-    const startedAt = performance.now()
-    await run()
-    if (round > 0) times.get(name)!.push(performance.now() - startedAt) // the first round warms up
+  return async () => {
+    for (let n = 0; n < EVENTS; n++) await bus.execute(Add({ n }))
   }
 }
 
-const median = (name: string): number => times.get(name)!.toSorted((a, b) => a - b)[ROUNDS >> 1]!
-const bare = median('bare loop, 3 async handlers')
-const async = median('publish and drain, 3 async handlers')
-console.log(`Node ${process.version}, ${EVENTS.toLocaleString('en')} events, median of ${ROUNDS} interleaved rounds\n`)
-for (const name of times.keys()) {
-  const each = (median(name) / EVENTS) * 1e6
-  const ratio = (bare / median(name)).toFixed(2)
-  console.log(`${name.padEnd(38)} ${each.toFixed(0).padStart(6)} ns each   ${ratio.padStart(5)} x the bare loop`)
+const scenarios: Record<string, () => Promise<() => Promise<void>>> = {
+  'publish and drain, 3 async handlers': () => publishAndDrain(asyncHandlers),
+  'publish and drain, 3 sync handlers': () => publishAndDrain(syncHandlers),
+  'the same, 1,000 sessions, async': () => publishAndDrain(asyncHandlers, 1000),
+  'await each publish, 3 async handlers': () => publishOneByOne(asyncHandlers),
+  'publishAndWait, 3 async handlers': () => publishAndWait(asyncHandlers),
+  'execute, 1 async handler': async () => execute(),
 }
-const sync = async / median('publish and drain, 3 sync handlers')
-console.log(`\nsync against async handlers: ${sync.toFixed(2)} x`)
-const goals = [
-  ['async handlers at least 0.5 x the bare loop', bare / async >= 0.5],
-  ['sync handlers at least 1.5 x the async ones', sync >= 1.5],
-] as const
-for (const [goal, met] of goals) console.log(`${met ? 'met    ' : 'NOT MET'} ${goal}`)
-if (count === 0) process.exitCode = 1
+
+interface Figures {
+  readonly bareNs: number
+  readonly ns: number
+}
+
+const median = (times: readonly number[]): number => times.toSorted((a, b) => a - b)[times.length >> 1]!
+
+const time = async (run: () => Promise<void>): Promise<number> => {
+  const startedAt = performance.now()
+  await run()
+  return ((performance.now() - startedAt) / EVENTS) * 1e6
+}
+
+/** In a process of its own. */
+const measure = async (make: () => Promise<() => Promise<void>>): Promise<Figures> => {
+  const [bare, run] = [bareLoop(asyncHandlers), await make()]
+  const [bares, times]: [number[], number[]] = [[], []]
+  for (let round = 0; round <= ROUNDS; round++) {
+    const [bareNs, ns] = [await time(bare), await time(run)]
+    if (round === 0) continue // warms up
+    bares.push(bareNs)
+    times.push(ns)
+  }
+  if (count === 0) throw new Error('no handler ran')
+  return { bareNs: median(bares), ns: median(times) }
+}
+
+const inOwnProcess = (scenario: string): Figures => {
+  const words = [...process.execArgv, fileURLToPath(import.meta.url), '--scenario', scenario]
+  const sizes = ['--events', String(EVENTS), '--rounds', String(ROUNDS)]
+  const { stdout, stderr, status } = spawnSync(process.execPath, [...words, ...sizes], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`'${scenario}' failed: ${stderr}`)
+  return JSON.parse(stdout) as Figures
+}
+
+const report = (): void => {
+  console.log(
+    `Node ${process.version}, ${EVENTS.toLocaleString('en')} events, median of ${ROUNDS} interleaved rounds\n`,
+  )
+  const figures = new Map<string, Figures>()
+  for (const name of Object.keys(scenarios)) {
+    const found = inOwnProcess(name)
+    const { bareNs, ns } = found
+    figures.set(name, found)
+    const [each, bare] = [ns.toFixed(0).padStart(6), bareNs.toFixed(0)]
+    console.log(`${name.padEnd(38)} ${each} ns each   ${(bareNs / ns).toFixed(2)} x the bare loop (${bare} ns)`)
+  }
+  const async = figures.get('publish and drain, 3 async handlers')!
+  const sync = async.ns / figures.get('publish and drain, 3 sync handlers')!.ns
+  const ratio = async.bareNs / async.ns
+  console.log(`\nsync against async handlers: ${sync.toFixed(2)} x`)
+  console.log(`${ratio >= 0.5 ? 'met    ' : 'NOT MET'} async handlers at least 0.5 x the bare loop`)
+  console.log(`${sync >= 1.5 ? 'met    ' : 'NOT MET'} sync handlers at least 1.5 x the async ones`)
+}
+
+const { scenario } = values
+if (scenario === undefined) report()
+else process.stdout.write(JSON.stringify(await measure(scenarios[scenario]!)))
