@@ -169,7 +169,7 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     this.intake.settle(delivery)
     delivery.waiter?.resolve(outcomeOf(delivery, dispatch.outcomes))
     if (this.observers.any) this.observers.tell('eventSettled', delivery.message)
-    if (this.quiescence.waited) this.quiescence.check()
+    this.checkQuiet()
   }
 
   cut(delivery: Delivery, status: 'timed-out' | 'aborted', error: BusError): void {
@@ -182,7 +182,7 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
       })
       this.intake.remove(delivery, 'settled')
       waiter?.resolve(outcomeOf(delivery, outcomes))
-      this.quiescence.check()
+      this.checkQuiet()
     } else if (delivery.state === 'offered') {
       delivery.ended = { status, error }
     }
@@ -194,7 +194,7 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
 
   refused({ message }: Delivery, reason: 'dropped' | 'rejected', error?: unknown): void {
     if (this.observers.any) this.observers.tell('eventRefused', message, { reason, error })
-    this.quiescence.check()
+    this.checkQuiet()
   }
 
   /** The handler that publishes, if one does and is still at work. */
@@ -318,9 +318,7 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     if (this.state === 'stopped' || this.#plan({ type: definition.type, sessionId }).length === 0) return
     const make = definition as EventDefinition<unknown> & ((payload: unknown, options: object) => EventMessage)
     const message = make(payload, { sessionId, correlationId: cause?.correlationId, causationId: cause?.id })
-    // What happens to a session stays in its order. Alarms must not wait behind the events that they warn of.
-    const ofSession = definition.type.startsWith('buslane.session.')
-    this.publishing.publishSystem(message, definition, ofSession ? sessionId : undefined)
+    this.publishing.publishSystem(message, definition)
   }
 
   /** Who handles a message. A registry that fails must not take the event's path down with it. */

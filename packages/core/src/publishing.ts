@@ -129,10 +129,14 @@ export class Publishing {
     return this.#offer(this.#schedule, event, options ?? {}, call)
   }
 
-  /** Takes in an event of the bus itself: no filters, no bound, no receipt. */
-  publishSystem(message: EventMessage, definition: AnyDefinition, laneKey: string = 'buslane'): void {
+  /**
+   * Takes in an event of the bus itself: no filters, no bound, no receipt. That a session started or ended keeps its place
+   * in the session's lane; the others have a lane beside it, so that an alarm does not wait behind what it warns of.
+   */
+  publishSystem(message: EventMessage, definition: AnyDefinition): void {
+    const { type, sessionId } = message
     const delivery = new Delivery(message, definition, HandlerPriority.NORMAL)
-    this.#place(delivery, laneKey)
+    this.#place(delivery, type.startsWith('buslane.session.') ? sessionId : `buslane.${sessionId}`)
     this.#host.intake.admit(delivery)
   }
 

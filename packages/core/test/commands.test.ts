@@ -582,3 +582,29 @@ describe('commands that execute commands', () => {
     expect(errors).toEqual([expect.objectContaining({ code: 'NESTED_WAIT_LIMIT', chain: Array(5).fill('again') })])
   })
 })
+
+describe('the events about commands', () => {
+  it('R-SYS-1 are handled in order, beside the events of the session and not behind them', async () => {
+    const Stuck = defineEvent('stuck')
+    const Work = defineCommand('work')
+    const [gate, slow] = [deferred(), deferred()]
+    const bus = createBus()
+    const log: string[] = []
+    bus.on(Stuck, () => gate.promise)
+    bus.on(CommandStarted, () => slow.promise.then(() => log.push('started')))
+    bus.on(CommandSucceeded, () => void log.push('succeeded'))
+    bus.handle(Work, () => undefined)
+    await bus.start()
+    await bus.publish(Stuck())
+    await bus.publish(Stuck())
+    await bus.execute(Work())
+    await settle()
+    expect(log).toEqual([])
+    slow.resolve()
+    await settle()
+    expect(log).toEqual(['started', 'succeeded'])
+    expect(bus.stats()).toMatchObject({ running: 1, waiting: 1 })
+    gate.resolve()
+    await bus.idle()
+  })
+})
