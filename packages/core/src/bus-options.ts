@@ -3,6 +3,7 @@ import type { Settings } from './engine.ts'
 import { describe, invalid } from './errors.ts'
 import type { QueueOptions } from './intake.ts'
 import type { Logger } from './logger.ts'
+import type { Persistence } from './persistence.ts'
 import type { Plugin } from './plugin.ts'
 import type { LaneFunction } from './publishing.ts'
 import type { HandlerRegistry } from './registry.ts'
@@ -13,6 +14,8 @@ export interface BusOptions {
   readonly name?: string | undefined
   /** Where handlers are kept. Default: a registry with every extension. */
   readonly registry?: HandlerRegistry | undefined
+  /** Where durable and scheduled events are kept, as a persistence package makes it. Default: nowhere. */
+  readonly persistence?: Persistence | undefined
   /** Installed in this order. */
   readonly plugins?: readonly Plugin[] | undefined
   /** Where time comes from. Default: the system's clock. */
@@ -66,6 +69,7 @@ export const readOptions = (options: BusOptions): Settings => {
     errorHistoryLimit: options.errorHistoryLimit ?? 1000,
     maxNestedWaits,
     asyncContext: options.asyncContext ?? true,
+    persistence: options.persistence,
   }
 }
 

@@ -7,6 +7,7 @@ import type {
   PublishOptions,
   PublishReceipt,
   ScheduleOptions,
+  Transaction,
 } from './options.ts'
 import type { ScheduledEvent } from './scheduler.ts'
 
@@ -33,7 +34,16 @@ export interface HandlerContext {
 }
 
 /** The context of an event handler. */
-export type EventContext = HandlerContext
+export interface EventContext extends HandlerContext {
+  /**
+   * Writes, in a transaction of your own, that this handler is done with this event: its work and its completion commit
+   * together, or not at all. For durable events.
+   *
+   * @throws {BusError} `LEASE_LOST`: another worker has the event, so the transaction must roll back (throwing does that);
+   * `INVALID_ARGUMENT` if the event is not durable.
+   */
+  readonly completeIn: (transaction: Transaction) => Promise<void>
+}
 
 /** The context of a command handler. */
 export type CommandContext = HandlerContext

@@ -9,6 +9,10 @@ export class Definitions {
   /** Of the last message: the next is often of the same type. */
   last: AnyDefinition | undefined
 
+  get(type: string): AnyDefinition | undefined {
+    return this.#known.get(type)
+  }
+
   /** @throws {BusError} `INVALID_ARGUMENT`, `TYPE_CONFLICT` */
   learn(definition: unknown, kind: 'event' | 'command'): AnyDefinition {
     const given = definition as AnyDefinition

@@ -5,6 +5,7 @@ import type { AnyDefinition, EventMessage } from './message.ts'
 import type { Ordered } from './ordered-queue.ts'
 import type { EventOutcome } from './outcome.ts'
 import type { SessionState } from './session.ts'
+import type { DeliveryLease } from './store-host.ts'
 
 /** Who waits for the outcome of a delivery. */
 export interface Waiter {
@@ -13,8 +14,7 @@ export interface Waiter {
 }
 
 /**
- * One event on its way through the bus. A store will attach its lease here, and settle it by compare-and-set. One is made
- * for every event, so its fields are declared and written once, by the constructor.
+ * One event on its way through the bus; with a lease, one that a store keeps. One is made for every event, so its fields are declared and written once, by the constructor.
  */
 export class Delivery implements Ordered {
   /** What handlers get: until it is accepted, filters and middleware may exchange it. */
@@ -39,6 +39,8 @@ export class Delivery implements Ordered {
   declare parent: HandlerCall | undefined
   /** It was ended before it began. */
   declare ended: Unfinished | undefined
+  /** What ties it to a store, if it is durable. */
+  declare lease: DeliveryLease | undefined
 
   constructor(message: EventMessage, definition: AnyDefinition, priority: number) {
     this.message = message
@@ -55,6 +57,7 @@ export class Delivery implements Ordered {
     this.call = undefined
     this.parent = undefined
     this.ended = undefined
+    this.lease = undefined
   }
 
   /** System events are counted apart, skip filters, and enter beyond the bound. */

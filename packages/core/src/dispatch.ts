@@ -6,6 +6,7 @@ import { HandlerCall, type Verbs } from './handler-call.ts'
 import type { HandlerOutcome } from './outcome.ts'
 import type { Plan, Step } from './routing.ts'
 import { isThenable, noop } from './thenable.ts'
+import type { DeliveryLease } from './store-host.ts'
 import type { Timer } from './timers.ts'
 
 /** What the dispatcher needs of the bus around it. */
@@ -79,8 +80,14 @@ export class Dispatch implements FrameHolder {
   #onRejected!: (error: unknown) => void
   /** Between two groups, waiting for a turn of the event loop. */
   #yielded = false
-  /** Whether somebody waits for the outcome, or observes. */
+  /** Whether somebody waits for the outcome, or observes, or a store keeps it. */
   #records = false
+  #lease: DeliveryLease | undefined = undefined
+  /** A handler is to be tried again after so long, and the store keeps the event meanwhile. */
+  retryInMs: number | undefined = undefined
+  /** Waiting for the store to record the start. */
+  #held = false
+  #startHeld: ((ended: Unfinished | undefined) => void) | undefined = undefined
 
   /** `onSettled` is called when an event settles after {@link start} has returned. */
   constructor(host: DispatchHost, onSettled: () => void) {
@@ -101,6 +108,11 @@ export class Dispatch implements FrameHolder {
     return this.#sole ? this.delivery?.call : undefined
   }
 
+  /** Whether the store has yet to record the start. */
+  get held(): boolean {
+    return this.#held
+  }
+
   /** The handlers at work. */
   get calls(): readonly HandlerCall[] {
     const { holding } = this
@@ -112,6 +124,20 @@ export class Dispatch implements FrameHolder {
     return this.#next < this.#groupEnd
   }
 
+  /** As {@link start}, once the store answers that the event may run; it may be cut before. */
+  startWhen(allowed: Promise<boolean>, delivery: Delivery, plan: Plan, refused: () => Unfinished): void {
+    this.delivery = delivery
+    this.#held = true
+    const go = (ended: Unfinished | undefined): void => {
+      if (!this.#held || this.delivery !== delivery) return
+      this.#held = false
+      if (this.start(delivery, plan, ended)) this.#onSettled()
+    }
+    this.#startHeld = go
+    const fail = (): void => go(refused())
+    allowed.then((ok) => (ok ? go(delivery.ended) : fail()), fail)
+  }
+
   /** Whether the event has settled already when it returns. `ended`: it ended before anything of it ran. */
   start(delivery: Delivery, plan: Plan, ended?: Unfinished): boolean {
     this.delivery = delivery
@@ -120,13 +146,16 @@ export class Dispatch implements FrameHolder {
     this.#groupEnd = 0
     this.#groupFailed = false
     this.#cut = ended
-    this.#outcomes = delivery.waiter === undefined ? undefined : []
+    this.#lease = delivery.lease
+    this.retryInMs = undefined
+    this.#outcomes = delivery.waiter === undefined && this.#lease === undefined ? undefined : []
     this.#records = this.#outcomes !== undefined || this.#host.observed
     return this.#asyncContext.enter(this, this.#advance)
   }
 
   /** Ends the event now: aborts the handlers that run and does not start the others. */
   cut(status: Unfinished['status'], error: BusError): void {
+    if (this.#held) return this.#startHeld?.({ status, error })
     if (this.#cut || this.delivery === undefined) return
     const calls = this.calls.filter((call) => !call.ended)
     this.#cut = { status, error }
@@ -147,6 +176,7 @@ export class Dispatch implements FrameHolder {
   release(): void {
     this.#asyncContext.release(this)
     this.delivery = undefined
+    this.#lease = undefined
     this.#outcomes = undefined
     if (this.#calls.length > 0) this.#calls = []
   }
@@ -176,6 +206,11 @@ export class Dispatch implements FrameHolder {
       if (this.#next === this.#groupEnd) {
         if (this.#pending > 0) return false
         if (this.#next === plan.length) return true
+        if (this.retryInMs !== undefined) return true
+        if (this.#next > 0 && this.#cut === undefined && this.#lease !== undefined) {
+          const valid = this.#lease.check()
+          if (valid !== true) return this.#awaitLease(valid)
+        }
         if (this.#cut !== undefined || (this.#groupFailed && this.#host.stopsOnGroupFailure)) return this.#skipRest()
         const { groupEnd, sole } = plan[this.#next]!
         this.#groupEnd = groupEnd
@@ -201,8 +236,25 @@ export class Dispatch implements FrameHolder {
     return false
   }
 
+  /** Goes on when the lease is known to be valid; otherwise whoever finds out that it is lost cuts the event. */
+  #awaitLease(valid: Promise<boolean>): false {
+    const { delivery } = this
+    this.#yielded = true
+    void valid.then((ok) => {
+      if (!ok || !this.#yielded || this.delivery !== delivery) return
+      this.#yielded = false
+      if (this.#asyncContext.enter(this, this.#advance)) this.#onSettled()
+    })
+    return false
+  }
+
   /** Whether the handler has settled already. */
   #begin(step: Step): boolean {
+    const earlier = this.#lease?.earlier(step.identity!)
+    if (earlier !== undefined) {
+      if (earlier === 'failed') this.#groupFailed = true
+      return true
+    }
     if (this.#cut !== undefined || (step.owner !== undefined && step.owner.removed)) {
       this.#skip(step, this.#cut ?? SKIPPED)
       return true
@@ -210,6 +262,7 @@ export class Dispatch implements FrameHolder {
     if (step.once) step.owner!.remove()
     const delivery = this.delivery!
     const call = new HandlerCall(this.#verbs, delivery.message, delivery, step)
+    if (this.#lease !== undefined) call.attempts = this.#lease.attemptsOf(step.identity!)
     delivery.call = call
     if (!step.sole) this.#calls.push(call)
     if (this.#records && this.#announce(call)) return true
@@ -281,12 +334,27 @@ export class Dispatch implements FrameHolder {
     if (delayMs === undefined) this.#end(call, { status: 'rejected', error })
     this.#executing = false
     if (call.ended) return true
+    if (this.#lease !== undefined && delayMs! >= this.#lease.parkAfterMs && this.delivery!.waiter === undefined) {
+      return this.#park(call, error, delayMs!)
+    }
     const again = (): void => {
       this.delivery!.call = call
       if (this.#run(call, call.step!)) this.#settleOne()
     }
     call.details().retry = this.#host.after(delayMs!, () => this.#asyncContext.enter(this, again))
     return false
+  }
+
+  /** Leaves the next attempt to the store: the event goes no further here. */
+  #park(call: HandlerCall, error: unknown, delayMs: number): true {
+    call.ended = true
+    this.#asyncContext.release(call)
+    this.retryInMs = Math.min(this.retryInMs ?? Infinity, delayMs)
+    const { name, priority, identity } = call.step!
+    const durationMs = this.#host.clock.monotonic() - call.more!.startedAt
+    const outcome: HandlerOutcome = { name, priority, attempts: call.attempts, durationMs, status: 'rejected', error }
+    this.#lease!.handlerSettled(identity!, outcome, true)
+    return true
   }
 
   #end(call: HandlerCall, ending: Ending): void {
@@ -316,6 +384,7 @@ export class Dispatch implements FrameHolder {
 
   #record(index: number, outcome: HandlerOutcome, call?: HandlerCall): void {
     if (this.#outcomes) this.#outcomes[index] = outcome
+    if (call && this.#lease !== undefined) this.#lease.handlerSettled(call.step!.identity!, outcome, false)
     if (call && this.#host.observed) this.#host.handlerSettled(call, outcome)
   }
 }

@@ -18,6 +18,7 @@ import { type HandlerFacts, Observers } from './observer.ts'
 import { createOutcome, type EventOutcome, type HandlerOutcome } from './outcome.ts'
 import type { EventFilter, LaneFunction, PublishingHost } from './publishing.ts'
 import { Publishing } from './publishing.ts'
+import type { Persistence } from './persistence.ts'
 import { Quiescence, type QuiescenceHost } from './quiescence.ts'
 import { type HandlerRegistry, requireContract } from './registry.ts'
 import { requireDuration } from './publish-options.ts'
@@ -26,6 +27,8 @@ import { Scheduler } from './scheduler.ts'
 import type { SessionState } from './session.ts'
 import { createSignals, type Signals } from './signals.ts'
 import type { BusState } from './stats.ts'
+import { connectStore } from './store-connection.ts'
+import type { StoreRunner } from './store-host.ts'
 import {
   BackpressureChanged,
   CommandFailed,
@@ -50,6 +53,7 @@ export interface Settings {
   readonly errorHistoryLimit: number
   readonly maxNestedWaits: number
   readonly asyncContext: boolean
+  readonly persistence?: Persistence | undefined
 }
 
 /**
@@ -76,6 +80,8 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
   readonly verbs: Verbs
   readonly signals: Signals
   readonly lane: LaneFunction | undefined
+  readonly persistence: Persistence
+  readonly store: StoreRunner | undefined
   readonly maxNestedWaits: number
   readonly ageingMs: number
   readonly stopsOnGroupFailure: boolean
@@ -115,6 +121,8 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     this.executing = new Commands(this)
     this.quiescence = new Quiescence(this)
     this.signals = createSignals((error) => this.observers.failed(error))
+    this.persistence = settings.persistence ?? {}
+    this.store = connectStore(this, settings.name, settings.concurrency, settings.persistence)
   }
 
   get screens(): boolean {
@@ -153,8 +161,15 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
   begin(delivery: Delivery, dispatch: Dispatch): boolean {
     if (delivery.parent === undefined) this.intake.begin(delivery)
     else this.intake.beginNested(delivery)
-    const plan = this.#plan(delivery.message, delivery.waiter)
+    const plan = this.plan(delivery.message, delivery.waiter)
     if (this.observers.any) this.#tellStarted(delivery, plan.length)
+    if (delivery.lease !== undefined && delivery.ended === undefined) {
+      const allowed = delivery.lease.begin(plan)
+      if (allowed !== true) {
+        dispatch.startWhen(allowed, delivery, plan, () => ({ status: 'aborted', error: leaseLost(delivery) }))
+        return false
+      }
+    }
     return dispatch.start(delivery, plan, delivery.ended)
   }
 
@@ -164,23 +179,44 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     this.observers.tell('eventStarted', message, { handlers, waitedMs, nested })
   }
 
-  settle(dispatch: Dispatch): void {
+  settle(dispatch: Dispatch): Promise<void> | undefined {
     const delivery = dispatch.delivery!
+    const { lease } = delivery
+    const { outcomes } = dispatch
+    if (lease === undefined) {
+      this.#settled(delivery, outcomes)
+      return undefined
+    }
+    // It counts as running until its end is written; in a lane that has an order across processes the next event waits for that.
+    const written = lease.settle(outcomes, dispatch.retryInMs)
+    const settled = (): void => this.#settled(delivery, outcomes)
+    written.then(settled, settled)
+    return delivery.laneKey === undefined || delivery.laneKey === BUS ? undefined : written
+  }
+
+  #settled(delivery: Delivery, outcomes: readonly HandlerOutcome[]): void {
     this.intake.settle(delivery)
-    delivery.waiter?.resolve(outcomeOf(delivery, dispatch.outcomes))
+    delivery.waiter?.resolve(outcomeOf(delivery, outcomes))
     if (this.observers.any) this.observers.tell('eventSettled', delivery.message)
     this.checkQuiet()
   }
 
-  cut(delivery: Delivery, status: 'timed-out' | 'aborted', error: BusError): void {
+  cut(
+    delivery: Delivery,
+    status: 'timed-out' | 'aborted',
+    error: BusError,
+    stays: boolean = delivery.lease !== undefined,
+  ): void {
     const { message, waiter } = delivery
     if (delivery.state === 'running') {
       for (const dispatch of this.lanes.active) if (dispatch.delivery === delivery) dispatch.cut(status, error)
-    } else if (delivery.state === 'waiting') {
-      const outcomes = this.#plan(message, waiter).map(({ name, priority }) => {
+    } else if (stays || delivery.state === 'waiting') {
+      const outcomes = this.plan(message, waiter).map(({ name, priority }) => {
         return { name, priority, attempts: 0, durationMs: 0, status, error } satisfies HandlerOutcome
       })
-      this.intake.remove(delivery, 'settled')
+      // Only the wait for a stored event is over: the event stays where it is.
+      if (!stays) this.intake.remove(delivery, 'settled')
+      delivery.waiter = undefined
       waiter?.resolve(outcomeOf(delivery, outcomes))
       this.checkQuiet()
     } else if (delivery.state === 'offered') {
@@ -301,7 +337,7 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
   // -- both ---------------------------------------------------------------------------------------------------------
 
   get accepting(): number {
-    return this.publishing.accepting
+    return this.publishing.accepting + (this.store?.pending ?? 0)
   }
 
   checkQuiet(): void {
@@ -315,14 +351,14 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     payload: Payload,
     cause?: EventMessage | CommandMessage | HandlerCall['message'],
   ): void {
-    if (this.state === 'stopped' || this.#plan({ type: definition.type, sessionId }).length === 0) return
+    if (this.state === 'stopped' || this.plan({ type: definition.type, sessionId }).length === 0) return
     const make = definition as EventDefinition<unknown> & ((payload: unknown, options: object) => EventMessage)
     const message = make(payload, { sessionId, correlationId: cause?.correlationId, causationId: cause?.id })
     this.publishing.publishSystem(message, definition)
   }
 
   /** Who handles a message. A registry that fails must not take the event's path down with it. */
-  #plan({ type, sessionId }: Pick<EventMessage, 'type' | 'sessionId'>, waiter?: Waiter): Plan {
+  plan({ type, sessionId }: Pick<EventMessage, 'type' | 'sessionId'>, waiter?: Waiter): Plan {
     try {
       return this.routing.plan(type, sessionId)
     } catch (error) {
@@ -358,6 +394,9 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     }
   }
 }
+
+const leaseLost = ({ message: { type, id } }: Delivery): BusError =>
+  new BusError('LEASE_LOST', `The lease of '${type}' ${id} was lost before its handlers began; another worker has it`)
 
 const outcomeOf = ({ message: { id, type } }: Delivery, outcomes: readonly HandlerOutcome[]): EventOutcome =>
   createOutcome(id, type, 'handled', outcomes)

@@ -24,11 +24,13 @@ export const ErrorCode = {
   INVALID_RESULT: 'INVALID_RESULT',
   /** The `lane` function threw or gave something that is not a string or `undefined`. */
   LANE_FAILED: 'LANE_FAILED',
+  /** The store gave this event to another worker, because this one was not heard of in time. */
+  LEASE_LOST: 'LEASE_LOST',
   /** More handlers wait inside each other than `maxNestedWaits` allows; see `chain`. */
   NESTED_WAIT_LIMIT: 'NESTED_WAIT_LIMIT',
   /** No handler is registered for the command. */
   NO_HANDLER: 'NO_HANDLER',
-  /** A durable publish, a transaction or an idempotency key needs a store that is not there. */
+  /** A durable publish, a transaction or an idempotency key needs a store that is not there, or cannot be reached. */
   PERSISTENCE_UNAVAILABLE: 'PERSISTENCE_UNAVAILABLE',
   /** A plugin failed to install or to start; see `cause`. */
   PLUGIN_FAILED: 'PLUGIN_FAILED',
@@ -66,10 +68,17 @@ const brand = Symbol.for('buslane.error')
 export class BusError extends Error {
   override readonly name: string = 'BusError'
   readonly code: ErrorCode
+  /** Whether trying again may help, where whoever threw it knows. */
+  readonly retryable: boolean | undefined
 
-  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
-    super(message, options)
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { readonly cause?: unknown; readonly retryable?: boolean | undefined } = {},
+  ) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.code = code
+    this.retryable = options.retryable
     Object.defineProperty(this, brand, { value: true })
   }
 }

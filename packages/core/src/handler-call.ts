@@ -1,6 +1,6 @@
 import type { AsyncFrame, FrameHolder } from './async-context.ts'
 import type { CommandResult } from './command-result.ts'
-import type { BusError } from './errors.ts'
+import { type BusError, invalid } from './errors.ts'
 import type { EventContext, HandlerContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
 import type { CommandMessage, EventMessage, Message } from './message.ts'
@@ -106,6 +106,16 @@ export class HandlerCall implements EventContext, Counted, FrameHolder {
 
   get schedule(): HandlerContext['schedule'] {
     return (event, options) => this.verbs.schedule(event, options, this)
+  }
+
+  get completeIn(): EventContext['completeIn'] {
+    return async (transaction) => {
+      const { step, delivery } = this
+      if (!step || !delivery?.lease) {
+        throw invalid(`completeIn() is for the handlers of durable events; '${this.message.type}' is in memory`)
+      }
+      await delivery.lease.completeIn(transaction, step.identity!, this.attempts)
+    }
   }
 
   details(): CallDetails {

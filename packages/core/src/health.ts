@@ -1,7 +1,7 @@
 import type { Engine } from './engine.ts'
 import { BUS } from './message.ts'
 import { isObservableHandlerRegistry } from './registry.ts'
-import type { BusHealth, BusStats, HealthWarning } from './stats.ts'
+import type { BusHealth, BusStats, HealthWarning, StoredStats } from './stats.ts'
 
 /** How long the bus's own lane may make an event wait, while slots are free, before health says so. */
 const BUS_LANE_PATIENCE_MS = 1000
@@ -10,7 +10,7 @@ export const readStats = (engine: Engine, name: string, concurrency: number): Bu
   const { intake, lanes, executing, routing, state, clock } = engine
   let oldest = Infinity
   for (const { at } of lanes.waiting()) oldest = Math.min(oldest, at)
-  const queueSize = intake.counts.waiting + intake.system.waiting
+  const queueSize = intake.counts.waiting + intake.system.waiting + intake.stored.waiting
   return {
     name,
     state,
@@ -19,6 +19,7 @@ export const readStats = (engine: Engine, name: string, concurrency: number): Bu
     capacity: intake.capacity,
     buffered: engine.draining ? 0 : queueSize,
     oldestWaitingMs: oldest === Infinity ? 0 : Math.max(0, clock.monotonic() - oldest),
+    stored: storedStats(engine),
     system: { ...intake.system },
     scheduled: engine.scheduler.size,
     lanes: { active: lanes.size, running: lanes.running, concurrency },
@@ -32,7 +33,13 @@ export const readStats = (engine: Engine, name: string, concurrency: number): Bu
   }
 }
 
-export const readHealth = ({ intake, lanes, state, clock }: Engine): BusHealth => {
+const storedStats = ({ store, intake }: Engine): StoredStats | undefined => {
+  if (!store) return undefined
+  const { state, leased, toBeStored, counts } = store.status
+  return { store: state, ...intake.stored, leased, toBeStored, ...counts }
+}
+
+export const readHealth = ({ intake, lanes, state, clock, store }: Engine): BusHealth => {
   const warnings: HealthWarning[] = []
   const warn = (code: HealthWarning['code'], message: string): void => void warnings.push({ code, message })
   if (intake.level === 'high') {
@@ -49,6 +56,9 @@ export const readHealth = ({ intake, lanes, state, clock }: Engine): BusHealth =
         'Give independent events lanes of their own: createBus({ lane: (event) => ... })',
     )
   }
+  const trouble = store?.status.trouble
+  if (trouble) warn('PERSISTENCE_DEGRADED', trouble.message)
+  for (const note of store?.status.notes ?? []) warn('UNHANDLED', note)
   if (state === 'created' && intake.waiting > 0) warn('NOT_STARTED', `${intake.waiting} events wait for start()`)
   return { status: warnings.length > 0 ? 'degraded' : 'healthy', state, warnings }
 }

@@ -78,7 +78,7 @@ export type { Decision, Failure, HandlerFailure } from './failure.ts'
 
 // Looking in
 export type { HandlerFacts, Observer } from './observer.ts'
-export type { BusHealth, BusState, BusStats, HealthWarning, LeftEvent, StopReport } from './stats.ts'
+export type { BusHealth, BusState, BusStats, HealthWarning, LeftEvent, StopReport, StoredStats } from './stats.ts'
 export type { QueueCounts, QueueOptions, QueueStrategy } from './intake.ts'
 
 // Extending
@@ -103,3 +103,39 @@ export {
   type PriorityHandlerRegistry,
   type RemovableHandlerRegistry,
 } from './registry.ts'
+
+// Persistence
+export type {
+  Appended,
+  Claimed,
+  ClaimedEvent,
+  ClaimRequest,
+  ClaimType,
+  DeadLetter,
+  DeadLetterQuery,
+  DeadLetterStore,
+  DeadReason,
+  EventLog,
+  EventStore,
+  HandlerProgress,
+  Inspectable,
+  Lease,
+  LoggedEvent,
+  NewDeadLetter,
+  NewEvent,
+  Page,
+  PayloadCodec,
+  Persistence,
+  Progress,
+  Report,
+  Reported,
+  StoreCounts,
+  StoredError,
+  StoredEvent,
+  StoredEventQuery,
+  StoredMessage,
+  StoredState,
+  StoreSettings,
+  Tended,
+  WorkerFacts,
+} from './persistence.ts'

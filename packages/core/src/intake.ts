@@ -44,6 +44,12 @@ export interface QueueCounts {
   readonly leftAtStop: number
 }
 
+interface ApartCounts {
+  waiting: number
+  running: number
+  settled: number
+}
+
 /** One publish that waits for room. */
 interface Blocked {
   readonly delivery: Delivery
@@ -96,7 +102,9 @@ export class Intake {
     leftAtStop: 0,
   }
   /** System events, which are counted apart and have no bound. */
-  readonly system: { waiting: number; running: number; settled: number } = { waiting: 0, running: 0, settled: 0 }
+  readonly system: ApartCounts = { waiting: 0, running: 0, settled: 0 }
+  /** Events that a store keeps: they are counted apart too, and never dropped. */
+  readonly stored: ApartCounts = { waiting: 0, running: 0, settled: 0 }
   readonly capacity: number
   level: 'high' | 'normal' = 'normal'
   readonly #strategy: QueueStrategy
@@ -129,12 +137,12 @@ export class Intake {
 
   /** Events at work, system events included. */
   get running(): number {
-    return this.counts.running + this.system.running
+    return this.counts.running + this.system.running + this.stored.running
   }
 
   /** Events and publishers that wait, system events included. */
   get waiting(): number {
-    return this.counts.waiting + this.counts.blocked + this.system.waiting
+    return this.counts.waiting + this.counts.blocked + this.system.waiting + this.stored.waiting
   }
 
   /** Counts an offer that never reached the queue. */
@@ -176,9 +184,10 @@ export class Intake {
   /** The event leaves the queue and begins. */
   begin(delivery: Delivery): void {
     delivery.state = 'running'
-    if (delivery.definition.system) {
-      this.system.waiting--
-      this.system.running++
+    const apart = this.#apart(delivery)
+    if (apart !== undefined) {
+      apart.waiting--
+      apart.running++
       return
     }
     const { counts } = this
@@ -190,14 +199,15 @@ export class Intake {
 
   /** An event begins without having waited: it runs as part of a handler. */
   beginNested(delivery: Delivery): void {
-    if (!delivery.definition.system) this.counts.offered++
-    ;(delivery.definition.system ? this.system : this.counts).running++
+    const apart = this.#apart(delivery)
+    if (apart === undefined) this.counts.offered++
+    ;(apart ?? this.counts).running++
     delivery.state = 'running'
     if (delivery.session) delivery.session.active++
   }
 
   settle(delivery: Delivery): void {
-    const counts = delivery.definition.system ? this.system : this.counts
+    const counts = this.#apart(delivery) ?? this.counts
     counts.running--
     counts.settled++
     delivery.state = 'gone'
@@ -298,19 +308,38 @@ export class Intake {
     const host = this.#host
     const { ageingMs } = host
     delivery.at = at
-    delivery.order = this.#order++
     delivery.key = ageingMs === Infinity ? delivery.priority : at + (delivery.priority - 50) * ageingMs
-    delivery.state = 'waiting'
-    if (delivery.session !== undefined) delivery.session.active++
-    host.lanes.add(delivery)
+    this.#wait(delivery)
     if (delivery.definition.system) this.system.waiting++
     else if (++this.counts.waiting >= this.#high && this.level === 'normal') this.#setLevel('high')
     if (tell) host.accepted(delivery)
   }
 
+  /** Takes in an event that a store keeps, in the store's order. */
+  admitStored(delivery: Delivery, key: number, at: number): void {
+    delivery.at = at
+    delivery.key = key
+    this.#wait(delivery)
+    this.stored.waiting++
+  }
+
+  #wait(delivery: Delivery): void {
+    delivery.order = this.#order++
+    delivery.state = 'waiting'
+    if (delivery.session !== undefined) delivery.session.active++
+    this.#host.lanes.add(delivery)
+  }
+
+  /** Where it is counted, if not with the application's events in memory. */
+  #apart(delivery: Delivery): ApartCounts | undefined {
+    if (delivery.definition.system) return this.system
+    return delivery.lease === undefined ? undefined : this.stored
+  }
+
   #take(delivery: Delivery, as: 'dropped' | 'leftAtStop' | 'settled'): void {
-    if (delivery.definition.system) {
-      this.system.waiting--
+    const apart = this.#apart(delivery)
+    if (apart !== undefined) {
+      apart.waiting--
     } else {
       this.counts.waiting--
       this.counts[as]++

@@ -8,15 +8,16 @@ export interface Lane {
   /** `undefined`: a lane for one event, which has no order with any other. */
   readonly key: string | undefined
   readonly queue: OrderedQueue<Delivery>
-  run: LaneRun | undefined
+  /** Who runs it. `committing`: nobody, but its last event is not written yet. */
+  run: LaneRun | 'committing' | undefined
 }
 
 /** What the lanes need of the bus around them. */
 export interface LanesHost {
   /** A waiting event leaves the queue and begins. */
   begin(delivery: Delivery, dispatch: Dispatch): boolean
-  /** An event has settled. */
-  settle(dispatch: Dispatch): void
+  /** An event has settled. A promise if the next of its lane must wait until that is written. */
+  settle(dispatch: Dispatch): Promise<void> | undefined
   checkQuiet(): void
 }
 
@@ -230,6 +231,24 @@ export class Lanes {
     return first
   }
 
+  /** Lets a run go on without its lane, which waits. */
+  hold(run: LaneRun, until: Promise<void>): void {
+    const { lane } = run
+    run.lane = undefined
+    if (lane === undefined) return
+    lane.run = 'committing'
+    const goOn = (): void => {
+      lane.run = undefined
+      const head = lane.queue.peek()
+      if (head) {
+        this.#ready.push(head)
+        this.#queueDrain()
+      } else this.#discard(lane)
+      this.#host.checkQuiet()
+    }
+    until.then(goOn, goOn)
+  }
+
   end(run: LaneRun): void {
     this.running--
     this.active.delete(run.dispatch)
@@ -284,7 +303,7 @@ export class Lanes {
 
   #endNested(dispatch: Dispatch): void {
     this.active.delete(dispatch)
-    this.#host.settle(dispatch)
+    void this.#host.settle(dispatch)
     dispatch.release()
   }
 }
@@ -318,8 +337,9 @@ export class LaneRun {
   #loop(settled: boolean): void {
     for (;;) {
       if (settled) {
-        this.#host.settle(this.dispatch)
+        const written = this.#host.settle(this.dispatch)
         this.dispatch.release()
+        if (written !== undefined) this.#lanes.hold(this, written)
       }
       if (this.#lanes.overdue()) return this.#lanes.yield(() => this.#go(false))
       const delivery = this.#lanes.take(this)

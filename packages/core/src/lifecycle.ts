@@ -45,9 +45,11 @@ export class Lifecycle {
           throw new BusError('PLUGIN_FAILED', `Plugin '${plugin.name}' did not start: ${describe(cause)}`, { cause })
         }
       }
+      await engine.store?.start()
       engine.state = 'running'
       engine.asyncContext.enable()
       engine.lanes.open()
+      engine.store?.wanted()
     })
   }
 
@@ -67,14 +69,18 @@ export class Lifecycle {
     const wasRunning = engine.state === 'running'
     const settledBefore = intake.counts.settled
     engine.state = 'stopping'
+    // What waits here for a slot is for other processes from now on.
+    let released = (await engine.store?.pause()) ?? 0
     if (wasRunning) await this.#quiet(timeoutMs, call)
     const left = engine.scheduler.clear().map(({ message }) => leftEvent(message, 'scheduled'))
     let aborted = this.#abort(left, call)
-    for (const session of engine.sessions.values()) await endSession(engine, session, { abort: true }, call)
+    for (const session of engine.sessions.values())
+      await endSession(engine, session, { abort: true, schedules: 'detach' }, call)
     // The events that say that sessions ended have a moment of their own.
     if (wasRunning) await this.#quiet(Math.min(timeoutMs, 1000), call)
     left.push(...engine.scheduler.clear().map(({ message }) => leftEvent(message, 'scheduled')))
     aborted += this.#abort(left, call)
+    released += (await engine.store?.stop()) ?? 0
     const finished = intake.counts.settled - settledBefore - left.filter(({ reason }) => reason === 'aborted').length
     lanes.close()
     for (const close of this.#closers) close()
@@ -82,7 +88,7 @@ export class Lifecycle {
     engine.failures.flush()
     engine.state = 'stopped'
     engine.asyncContext.disable()
-    return { finished, aborted, released: 0, left }
+    return { finished, aborted, released, left }
   }
 
   /** Waits until nothing is left to do, or for so long. */
@@ -106,12 +112,14 @@ export class Lifecycle {
     for (const delivery of lanes.waiting()) {
       intake.remove(delivery, 'leftAtStop')
       delivery.waiter?.reject(error)
-      if (!delivery.system) left.push(leftEvent(delivery.message, 'waiting'))
+      if (!delivery.system && !delivery.lease) left.push(leftEvent(delivery.message, 'waiting'))
       engine.refused(delivery, 'dropped', error)
     }
     const events = [...lanes.active].filter(({ delivery }) => delivery && !chain.has(delivery))
     const commands = [...executing.running].filter((command) => !chain.has(command))
-    for (const { delivery } of events) if (!delivery!.system) left.push(leftEvent(delivery!.message, 'aborted'))
+    for (const { delivery } of events) {
+      if (!delivery!.system && !delivery!.lease) left.push(leftEvent(delivery!.message, 'aborted'))
+    }
     for (const dispatch of events) dispatch.cut('aborted', error)
     for (const command of commands) command.more?.end?.(error)
     return events.length + commands.length

@@ -195,6 +195,12 @@ export const copyMessage = <M extends Message>(
   return new Envelope(fields, definitionOf(message)) as unknown as M
 }
 
+/** The message that was stored with these fields. */
+export const restoreMessage = (
+  fields: Fields,
+  definition: AnyDefinition,
+): Message & { readonly kind: 'event' | 'command' } => new Envelope(fields, definition)
+
 const define = (kind: 'event' | 'command', type: string, options: Record<string, unknown>): unknown => {
   const { version = 1 } = options
   if (typeof type !== 'string' || !/^[^\s.*]+(\.[^\s.*]+)*$/.test(type)) {

@@ -7,6 +7,7 @@ import type { Logger } from './logger.ts'
 import type { EventMessage } from './message.ts'
 import type { Middleware } from './middleware.ts'
 import type { Observer } from './observer.ts'
+import type { Persistence } from './persistence.ts'
 import type { Signals } from './signals.ts'
 
 /**
@@ -33,6 +34,10 @@ export interface PluginHost {
   onFailure(decide: (failure: Failure) => Decision): void
   /** Publishes an event past filters and publish middleware, beyond the bound. For types that start with `buslane.`. */
   publishSystem(event: EventMessage): void
+  /** Stops (`false`) and resumes the claiming of a type from the store; nothing without a store. */
+  gate(type: string, open: boolean): void
+  /** What the bus keeps things in. */
+  readonly persistence: Persistence
   readonly signals: Signals
   readonly clock: Clock
   readonly logger: Logger
@@ -55,6 +60,8 @@ export const installPlugins = (engine: Engine, plugins: readonly Plugin[]): Plug
         engine.decide = decide
       },
       publishSystem: (event) => engine.publishing.publishSystem(event, engine.definitions.of(event, 'event')),
+      gate: (type, open) => engine.store?.gate(type, open),
+      persistence: engine.persistence,
       signals: engine.signals,
       clock,
       logger,

@@ -6,8 +6,11 @@ import { readWhen } from './scheduler.ts'
 export type OfferVerb = 'publish' | 'publishAndWait' | 'schedule'
 export type OfferOptions = PublishOptions & PublishAndWaitOptions & Partial<ScheduleOptions>
 
+/** Whether an event goes through the store: never, if that is possible, or always. */
+export type Keeping = 'memory' | 'preferred' | 'stored'
+
 /**
- * Refuses what cannot be done, with the option's name.
+ * Refuses what cannot be done, with the option's name, and answers where the event is kept.
  *
  * @throws {BusError} `INVALID_ARGUMENT`, `PERSISTENCE_UNAVAILABLE`
  */
@@ -16,20 +19,36 @@ export const checkOffer = (
   type: string,
   options: OfferOptions,
   durable: boolean,
-  clock: Clock,
-): void => {
+  { clock, store }: { readonly clock: Clock; readonly store: object | undefined },
+): Keeping => {
   if (options.priority !== undefined) requirePriority(options.priority, `publish '${type}'`)
   requireDuration(options.timeoutMs, 'timeoutMs')
+  requireDuration(options.expiresInMs, 'expiresInMs')
   if (verb === 'schedule') readWhen(options, clock)
-  const wants = (['transaction', 'idempotencyKey', 'expiresInMs'] as const).find((name) => options[name] !== undefined)
+  const { idempotencyKey: key } = options
+  if (key !== undefined && (typeof key !== 'string' || key === '')) {
+    throw invalid(`idempotencyKey must be a string that is not empty, not ${describe(key)}`)
+  }
+  const wants = NEED_A_STORE.find((name) => options[name] !== undefined)
   const stored = verb === 'schedule' ? options.durability === 'required' : (options.durable ?? durable)
-  if (!wants && !stored) return
-  throw new BusError(
-    'PERSISTENCE_UNAVAILABLE',
-    `'${type}' needs a store ${wants ? `for ${wants}` : 'because it is durable'}, and this bus has none. ` +
-      'Publish it without, or add a persistence package',
-  )
+  if (!wants && !stored) return verb === 'schedule' && store !== undefined ? 'preferred' : 'memory'
+  if (store === undefined) {
+    throw new BusError(
+      'PERSISTENCE_UNAVAILABLE',
+      `'${type}' needs a store ${wants ? `for ${wants}` : 'because it is durable'}, and this bus has none. ` +
+        'Publish it without, or add a persistence package: createBus({ persistence })',
+    )
+  }
+  if (verb === 'publishAndWait' && options.transaction !== undefined) {
+    throw invalid('publishAndWait in a transaction would wait for a commit that it prevents. Use publish')
+  }
+  if (!stored && verb !== 'schedule') {
+    throw invalid(`${wants} is for durable events, and '${type}' stays in memory. Publish it with { durable: true }`)
+  }
+  return 'stored'
 }
+
+const NEED_A_STORE = ['transaction', 'idempotencyKey', 'expiresInMs'] as const
 
 export const requirePriority = (priority: unknown, what: string): void => {
   if (typeof priority === 'number' && Number.isFinite(priority)) return

@@ -11,12 +11,13 @@ import type { Observers } from './observer.ts'
 import type { PublishAndWaitOptions, PublishOptions, PublishReceipt, ScheduleOptions } from './options.ts'
 import { createOutcome, type EventOutcome } from './outcome.ts'
 import { HandlerPriority } from './priority.ts'
-import { checkOffer, type OfferOptions, type OfferVerb } from './publish-options.ts'
+import { checkOffer, type Keeping, type OfferOptions, type OfferVerb } from './publish-options.ts'
 import { runPublishHooks } from './publish-hooks.ts'
 import type { Routing } from './routing.ts'
 import { readWhen, type Scheduled, type ScheduledEvent, type Scheduler } from './scheduler.ts'
 import type { SessionState } from './session.ts'
 import type { BusState } from './stats.ts'
+import type { StoreIntent, StoreRunner } from './store-host.ts'
 import { isThenable, noop } from './thenable.ts'
 import type { Timer } from './timers.ts'
 import { Watched } from './watched.ts'
@@ -40,6 +41,7 @@ export interface PublishingHost {
   readonly maxNestedWaits: number
   readonly filters: ReadonlySet<EventFilter>
   readonly state: BusState
+  readonly store: StoreRunner | undefined
   /** Whether filters, publish middleware, a lane function or observers want to see every event. */
   readonly screens: boolean
   session(id: string): SessionState | undefined
@@ -47,8 +49,8 @@ export interface PublishingHost {
   requireOpen(sessionId: string, call: HandlerCall | undefined): void
   /** The handler that publishes, if one does. */
   publisher(call: HandlerCall | undefined): HandlerCall | undefined
-  /** Ends an event that waits or runs. */
-  cut(delivery: Delivery, status: 'timed-out' | 'aborted', error: BusError): void
+  /** Ends an event that waits or runs; `stays`: one that a store keeps, of which only the wait ends. */
+  cut(delivery: Delivery, status: 'timed-out' | 'aborted', error: BusError, stays?: boolean): void
   accepted(delivery: Delivery): void
   after(delayMs: number, callback: () => void): Timer
   cancel(timer: Timer | undefined): void
@@ -62,12 +64,7 @@ type Eventually<T> = T | Promise<T>
 /** The end of the way in: where publish, publishAndWait and schedule differ. */
 interface Entrance<Result> {
   readonly verb: OfferVerb
-  enter(
-    delivery: Delivery,
-    options: OfferOptions | undefined,
-    call: HandlerCall | undefined,
-    limit: Limit | undefined,
-  ): Eventually<Result>
+  enter(offer: Offer<Result>): Eventually<Result>
   filtered(message: EventMessage, options: OfferOptions | undefined): Result
 }
 
@@ -78,6 +75,9 @@ interface Offer<Result> {
   readonly options: OfferOptions | undefined
   readonly call: HandlerCall | undefined
   readonly limit: Limit | undefined
+  readonly keeping: Keeping
+  /** What was published, before a schema parsed it. */
+  readonly input: EventMessage
   /** The session it was offered to, which may have ended when a schema or middleware answers. */
   readonly session: SessionState | undefined
 }
@@ -150,7 +150,9 @@ export class Publishing {
 
   readonly #publish: Entrance<PublishReceipt> = {
     verb: 'publish',
-    enter: (delivery, options, call) => {
+    enter: (offer) => {
+      const { delivery, options, call } = offer
+      if (offer.keeping !== 'memory') return this.#store((store) => store.publish(intentOf(offer)))
       const admission = this.#host.intake.offer(delivery, call, options?.signal)
       return typeof admission === 'string' ? receipt(delivery, admission) : admission
     },
@@ -159,9 +161,11 @@ export class Publishing {
 
   readonly #publishAndWait: Entrance<EventOutcome> = {
     verb: 'publishAndWait',
-    enter: (delivery, _options, call, limit) => {
+    enter: (offer) => {
+      const { delivery, call, limit } = offer
       const { intake } = this.#host
       const parent = this.#host.publisher(call)
+      if (offer.keeping !== 'memory') return this.#storeAndWait(offer, parent)
       const admission = parent ? this.#enterNested(delivery, parent) : intake.offer(delivery, call, limit?.signal)
       // Accepted at once: nothing that can still go wrong is a refusal. Otherwise, one may go unheard.
       const atOnce = admission === 'accepted'
@@ -189,13 +193,18 @@ export class Publishing {
 
   readonly #schedule: Entrance<ScheduledEvent> = {
     verb: 'schedule',
-    enter: (delivery, options) => {
+    enter: (offer) => {
+      const { delivery, options, keeping } = offer
       const { scheduler, observers, clock } = this.#host
       const { message, priority } = delivery
       const when = readWhen(options as ScheduleOptions, clock)
-      const cancel = scheduler.schedule(delivery, when)
+      if (keeping !== 'memory') {
+        return this.#store((store) => store.schedule({ ...intentOf(offer), when, required: keeping === 'stored' }))
+      }
+      const scheduled = scheduler.schedule(delivery, when)
       const { dueAt } = when
       if (observers.any) observers.tell('eventAccepted', message, { priority, dueAt })
+      const cancel = async (): Promise<'cancelled' | 'too-late'> => scheduler.cancelled(scheduled)
       return { id: message.id, status: 'accepted', durability: 'memory', dueAt, cancel }
     },
     filtered: ({ id }, options) => {
@@ -227,15 +236,19 @@ export class Publishing {
     const host = this.#host
     let delivery: Delivery
     let decoded: Eventually<EventMessage>
+    let keeping: Keeping = 'memory'
+    let input: EventMessage
     let limit: Limit | undefined
     try {
       const definition = host.definitions.of(event, 'event')
       const message = call === undefined ? event : carryOn(event, call.message)
       host.requireOpen(message.sessionId, call)
       if (options !== undefined || definition.durable === true) {
-        checkOffer(entrance.verb, event.type, options ?? {}, definition.durable === true, host.clock)
+        keeping = checkOffer(entrance.verb, event.type, options ?? {}, definition.durable === true, host)
+        if (keeping === 'stored') host.store!.requireStorable(event.type)
         requireUnaborted(entrance, event, options)
       }
+      input = message
       delivery = new Delivery(message, definition, options?.priority ?? HandlerPriority.NORMAL)
       const plain = definition.schema === undefined && message.version === definition.version
       decoded = plain ? message : decode(message, definition)
@@ -246,7 +259,7 @@ export class Publishing {
       return this.#refuse(event, error)
     }
     const session = host.session(delivery.message.sessionId)
-    const offer: Offer<Result> = { entrance, delivery, options, call, limit, session }
+    const offer: Offer<Result> = { entrance, delivery, options, call, limit, keeping, input, session }
     if (!isThenable(decoded)) {
       delivery.message = decoded
       return this.#filter(offer, false)
@@ -307,7 +320,7 @@ export class Publishing {
     }
     this.#place(delivery, laneKey as string | undefined)
     try {
-      return entrance.enter(delivery, options, call, limit)
+      return entrance.enter(offer)
     } catch (error) {
       limit?.end()
       throw error
@@ -322,13 +335,41 @@ export class Publishing {
 
   /** The event runs at once, as part of the handler that waits for it. */
   #enterNested(delivery: Delivery, call: HandlerCall): 'accepted' {
-    const { lanes, maxNestedWaits } = this.#host
+    this.#nest(delivery, call)
+    this.#host.accepted(delivery)
+    this.#host.lanes.runNested(delivery)
+    return 'accepted'
+  }
+
+  #nest(delivery: Delivery, call: HandlerCall): void {
+    const { maxNestedWaits } = this.#host
     delivery.parent = call
     const { chain } = delivery
     if (chain.length > maxNestedWaits + 1) this.#refuse(delivery.message, new NestedWaitError(maxNestedWaits, chain))
-    this.#host.accepted(delivery)
-    lanes.runNested(delivery)
-    return 'accepted'
+  }
+
+  /** What the store refuses is told and, if nobody awaits it, logged, as any refusal. */
+  #store<Result>(call: (store: StoreRunner) => Promise<Result>): Promise<Result> {
+    return Watched.of(call(this.#host.store!), this.#host.unheard)
+  }
+
+  /** A stored event that this process handles and somebody waits for. */
+  #storeAndWait(offer: Offer<EventOutcome>, parent: HandlerCall | undefined): Promise<EventOutcome> {
+    const { delivery, limit } = offer
+    if (parent) this.#nest(delivery, parent)
+    const { promise, resolve, reject } = Watched.make<EventOutcome>(this.#host.unheard)
+    const refused = (error: unknown): void => {
+      limit?.end()
+      reject(error)
+    }
+    const settled = (outcome: EventOutcome): void => {
+      limit?.end()
+      resolve(outcome)
+    }
+    delivery.waiter = { resolve: settled, reject: refused }
+    if (limit) limit.onEnd = (status, error) => this.#host.cut(delivery, status, error, true)
+    this.#host.store!.publishAndWait(intentOf(offer)).catch(refused)
+    return promise
   }
 
   #meanwhile<Value>(work: Promise<Value>, limit: Limit | undefined): Promise<Value> {
@@ -362,6 +403,15 @@ export class Publishing {
     throw error
   }
 }
+
+const intentOf = <Result>({ delivery, input, options, limit }: Offer<Result>): StoreIntent => ({
+  delivery,
+  input: delivery.message === input ? input : copyMessage(delivery.message, { payload: input.payload }, input.version),
+  idempotencyKey: options?.idempotencyKey,
+  expiresInMs: options?.expiresInMs,
+  transaction: options?.transaction,
+  signal: limit?.signal ?? options?.signal,
+})
 
 const requireUnaborted = <Result>(entrance: Entrance<Result>, event: EventMessage, options?: OfferOptions): void => {
   if (options?.signal?.aborted) throw aborted(`${entrance.verb} of '${event.type}'`, options.signal.reason)

@@ -29,10 +29,13 @@ type Run = (message: never, call: HandlerCall) => unknown
 interface Owner {
   readonly handler: EventHandler
   readonly name: string
+  readonly identity: string | undefined
   readonly once: boolean
   /** Across scopes and patterns: what "in registration order" means. */
   readonly order: number
   removed: boolean
+  /** Marks it as removed. */
+  forget: () => void
   remove: () => void
 }
 
@@ -40,6 +43,8 @@ interface Owner {
 export interface Step {
   readonly run: Run
   readonly name: string
+  /** What a store calls it: the name it was given, which stays when the function is renamed; `undefined` without one. */
+  readonly identity: string | undefined
   readonly priority: number
   readonly owner: Owner | undefined
   readonly once: boolean
@@ -63,6 +68,15 @@ export interface CommandEntry {
   counts: boolean
   version: number
 }
+
+/** Names are unique per scope; a pattern is a name too. Those of sessions are told apart, since a session may be gone. */
+const identityOf = (type: string, sessionId: string, name: string | undefined): string | undefined => {
+  if (name === undefined) return isPattern(type) ? type : undefined
+  return sessionId === BUS ? name : SESSION_HANDLER + name
+}
+
+/** What the identity of a session's handler begins with. */
+export const SESSION_HANDLER = 'session:'
 
 const nameOf = (handler: { readonly name: string }): string => handler.name || 'anonymous'
 
@@ -88,6 +102,10 @@ export class Routing {
   readonly #scoped = new Map<string, Set<Owner>>()
   /** Kept here if the registry knows no patterns. */
   readonly #patterns = new Map<EventRegistration, (type: string) => boolean>()
+  /** How many handlers were registered for a type itself, in all scopes: patterns alone make nothing claimable. */
+  readonly heard: Map<string, number> = new Map()
+  /** Told that handlers came or went. */
+  changed: () => void = noop
   /** Whose function a registry gave back. */
   readonly #owners = new WeakMap<EventHandler, Owner>()
   readonly #commands = new WeakMap<CommandHandler, CommandEntry>()
@@ -128,15 +146,32 @@ export class Routing {
       options,
     }
     const once = options.once === true
-    const owner: Owner = { handler, name, once, order: this.#order++, removed: false, remove: noop }
+    const identity = identityOf(type, sessionId, options.name)
+    const owner: Owner = {
+      handler,
+      name,
+      identity,
+      once,
+      order: this.#order++,
+      removed: false,
+      forget: noop,
+      remove: noop,
+    }
     this.#owners.set(registered.handler, owner)
     if (isPattern(type) && !isPatternHandlerRegistry(registry)) this.#patterns.set(registered, compilePattern(type))
     else registry.registerEventHandler(registered)
     if (sessionId !== BUS) getOrMake(this.#scoped, sessionId, () => new Set<Owner>()).add(owner)
+    this.heard.set(type, (this.heard.get(type) ?? 0) + 1)
     this.#forget(sessionId)
+    owner.forget = () => {
+      owner.removed = true
+      const others = this.heard.get(type)! - 1
+      if (others > 0) this.heard.set(type, others)
+      else this.heard.delete(type)
+    }
     owner.remove = () => {
       if (owner.removed) return
-      owner.removed = true
+      owner.forget()
       this.#scoped.get(sessionId)?.delete(owner)
       if (!this.#patterns.delete(registered) && isRemovableHandlerRegistry(registry)) registry.unregister(registered)
       this.#forget(sessionId)
@@ -178,7 +213,7 @@ export class Routing {
     for (const pattern of this.#patterns.keys()) {
       if (pattern.sessionId === sessionId) this.#patterns.delete(pattern)
     }
-    for (const owner of this.#scoped.get(sessionId) ?? []) owner.removed = true
+    for (const owner of this.#scoped.get(sessionId) ?? []) owner.forget()
     this.#kept.delete(sessionId)
     this.registry.unregisterSession(sessionId)
     this.#forget(sessionId)
@@ -241,6 +276,7 @@ export class Routing {
           run: hooks.length > 0 ? compose<HandlerCall>(hooks, handler) : handler,
           counts: hooks.length > 0,
           name: entry.name,
+          identity: owner ? owner.identity : entry.name,
           priority: entry.priority,
           owner,
           once: owner?.once ?? false,
@@ -268,6 +304,7 @@ export class Routing {
 
   /** Drops what was made of a scope's handlers. Every session's plans contain the handlers of the bus. */
   #forget(sessionId: string): void {
+    this.changed()
     if (sessionId !== BUS) {
       this.#plans.delete(sessionId)
       return

@@ -55,19 +55,21 @@ export class Scheduler {
     this.#admit = admit
   }
 
-  schedule(delivery: Delivery, when: When): ScheduledEvent['cancel'] {
+  schedule(delivery: Delivery, when: When): Scheduled {
     const scheduled = this.#timers.add(new Scheduled(when.timerAt, delivery, this), when.wall)
     this.size++
     delivery.session?.schedules.add(scheduled)
-    return async () => {
-      this.cancel(scheduled)
-      return scheduled.fired ? 'too-late' : 'cancelled'
-    }
+    return scheduled
   }
 
   due(scheduled: Scheduled, lateMs: number): void {
     this.#forget(scheduled)
     this.#admit(scheduled, lateMs)
+  }
+
+  cancelled(scheduled: Scheduled): 'cancelled' | 'too-late' {
+    this.cancel(scheduled)
+    return scheduled.fired ? 'too-late' : 'cancelled'
   }
 
   cancel(scheduled: Scheduled): boolean {

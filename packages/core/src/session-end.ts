@@ -26,14 +26,17 @@ const end = async (
   call: HandlerCall | undefined,
 ): Promise<void> => {
   const { id } = session
-  const cancel = (): void => {
-    if (schedules === 'cancel') for (const scheduled of session.schedules) engine.scheduler.cancel(scheduled)
+  const cancel = async (): Promise<void> => {
+    if (schedules !== 'cancel') return
+    for (const scheduled of session.schedules) engine.scheduler.cancel(scheduled)
+    await session.storedSchedules.cancel()
   }
   session.status = 'ending'
   engine.intake.refuseBlocked(new BusError('SESSION_ENDED', `Session '${id}' is ending and takes nothing new`), session)
-  cancel()
+  const cancelled = cancel()
   await engine.quiescence.wait({ session, call }).done
-  cancel() // what handlers that were still finishing scheduled
+  await cancelled
+  await cancel() // what handlers that were still finishing scheduled
   engine.routing.unregisterSession(id)
   session.status = 'ended'
   engine.sessions.delete(id)
@@ -50,7 +53,7 @@ const abortSession = (engine: Engine, session: SessionState, call: HandlerCall |
   const chain = chainOf(call)
   intake.refuseBlocked(error, session)
   for (const delivery of lanes.waiting()) {
-    if (delivery.session !== session) continue
+    if (delivery.session !== session || delivery.lease) continue
     intake.remove(delivery, 'dropped')
     delivery.waiter?.reject(error)
     engine.refused(delivery, 'dropped', error)

@@ -66,6 +66,25 @@ export interface Session extends AsyncDisposable {
   end(options?: EndSessionOptions): Promise<void>
 }
 
+/** The stored schedules of a session. Nobody tells it when one is due, so it forgets those whose time is long over. */
+export class StoredSchedules {
+  readonly #cancels = new Map<() => Promise<unknown>, number>()
+  #limit = 64
+
+  add(cancel: () => Promise<unknown>, dueAt: number, now: number): void {
+    this.#cancels.set(cancel, dueAt)
+    if (this.#cancels.size < this.#limit) return
+    for (const [known, due] of this.#cancels) if (due < now - 60_000) this.#cancels.delete(known)
+    this.#limit = Math.max(64, this.#cancels.size * 2)
+  }
+
+  async cancel(): Promise<void> {
+    const cancels = [...this.#cancels.keys()]
+    this.#cancels.clear()
+    await Promise.allSettled(cancels.map((cancel) => cancel()))
+  }
+}
+
 /** What the bus keeps of a session. */
 export class SessionState {
   readonly id: string
@@ -73,6 +92,8 @@ export class SessionState {
   /** Its events that wait or run. */
   active = 0
   readonly schedules: Set<Scheduled> = new Set()
+  /** Its schedules in a store, by how to cancel them; some may have been due meanwhile. */
+  readonly storedSchedules: StoredSchedules = new StoredSchedules()
   readonly controller: AbortController = new AbortController()
   ending: Promise<void> | undefined = undefined
 

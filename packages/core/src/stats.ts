@@ -1,5 +1,6 @@
 import type { QueueCounts } from './intake.ts'
 import type { HandlerRegistryStats } from './registry.ts'
+import type { StoreRunCounts, StoreStatus } from './store-host.ts'
 
 /** What the bus is doing. */
 export type BusState = 'created' | 'starting' | 'running' | 'stopping' | 'stopped'
@@ -15,6 +16,8 @@ export interface BusStats extends QueueCounts {
   readonly buffered: number
   /** How long the event that was accepted first has waited. */
   readonly oldestWaitingMs: number
+  /** Durable events at work here, and what became of them in this process; `undefined` without a store. */
+  readonly stored: StoredStats | undefined
   readonly system: { readonly waiting: number; readonly running: number; readonly settled: number }
   /** In memory, for later. */
   readonly scheduled: number
@@ -32,9 +35,21 @@ export interface BusStats extends QueueCounts {
   readonly backpressure: 'high' | 'normal'
 }
 
+/** Durable events in this process: how many wait and run here, and counts since the bus was created. */
+export interface StoredStats extends StoreRunCounts {
+  readonly store: StoreStatus['state']
+  readonly waiting: number
+  readonly running: number
+  readonly settled: number
+  /** Leases that are held here. */
+  readonly leased: number
+  /** Schedules that wait in memory until the store is back. */
+  readonly toBeStored: number
+}
+
 /** Something an operator should look at. */
 export interface HealthWarning {
-  readonly code: 'BACKPRESSURE' | 'BUS_LANE_WAITING' | 'NOT_STARTED'
+  readonly code: 'BACKPRESSURE' | 'BUS_LANE_WAITING' | 'NOT_STARTED' | 'PERSISTENCE_DEGRADED' | 'UNHANDLED'
   readonly message: string
 }
 

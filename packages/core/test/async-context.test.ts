@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, expect, it } from 'vitest'
-import { type Bus, type BusOptions, createBus, defineCommand, defineEvent, type EventContext } from '../src/index.ts'
+import { type Bus, type BusOptions, createBus, defineCommand, defineEvent, type HandlerContext } from '../src/index.ts'
 import { deferred } from './support/deferred.ts'
 import { runningBus } from './support/quiet-bus.ts'
 import { recordingLogger } from './support/recording-logger.ts'
@@ -17,7 +17,7 @@ const Do = defineCommand<string, string>('do')
 
 const byPayload: BusOptions = { lane: ({ payload }) => String(payload) }
 
-type Through = (bus: Bus, context: EventContext) => Pick<Bus, 'publishAndWait'>
+type Through = (bus: Bus, context: HandlerContext) => Pick<Bus, 'publishAndWait'>
 const ways: readonly (readonly [string, Through])[] = [
   ['context', (_bus, context) => context],
   ['bus', (bus) => bus],

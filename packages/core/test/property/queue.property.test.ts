@@ -8,7 +8,7 @@ import {
   defineCommand,
   defineEvent,
   EventHandlerFailed,
-  type EventContext,
+  type HandlerContext,
   type QueueStrategy,
   SessionEnded,
 } from '../../src/index.ts'
@@ -109,7 +109,7 @@ class World {
     return new Promise((resolve) => void this.clock.setTimer(resolve, ms))
   }
 
-  #handle({ id, kind: what }: Job, context: EventContext): unknown {
+  #handle({ id, kind: what }: Job, context: HandlerContext): unknown {
     this.check(`handler ${what}`)
     const child = (sort: Job['kind']): Job => ({ id: id + 10_000, kind: sort })
     const quietly = (promise: Promise<unknown>): Promise<unknown> =>

@@ -1,0 +1,83 @@
+import type { Engine } from './engine.ts'
+import { describe, invalid } from './errors.ts'
+import { BUS } from './message.ts'
+import type { Persistence } from './persistence.ts'
+import { requireContract } from './registry.ts'
+import type { StoreHost, StoreRunner } from './store-host.ts'
+import { PersistenceDegraded, PersistenceRecovered } from './system-events.ts'
+
+/**
+ * Connects a bus with the runner of its store, if it has one.
+ *
+ * @throws {BusError} `INVALID_ARGUMENT`, `UNSUPPORTED_CONTRACT`
+ */
+export const connectStore = (
+  engine: Engine,
+  name: string,
+  concurrency: number,
+  persistence: Persistence | undefined,
+): StoreRunner | undefined => {
+  if (persistence === undefined) return undefined
+  if (typeof persistence !== 'object' || persistence === null) {
+    throw invalid('persistence must be what a persistence package makes, such as memoryPersistence()')
+  }
+  const { events, deadLetters, eventLog } = persistence
+  if (deadLetters) requireContract('persistence.deadLetters', deadLetters, 'dead-letter-store/1')
+  if (eventLog) requireContract('persistence.eventLog', eventLog, 'event-log/1')
+  if (!events) return undefined
+  requireContract('persistence.events', events, 'event-store/1')
+  const { clock, logger, ageingMs, lanes, intake, routing, definitions } = engine
+  const host: StoreHost = {
+    name,
+    clock,
+    logger,
+    ageingMs,
+    concurrency,
+    get slotsFree() {
+      return lanes.slotsFree
+    },
+    after: (delayMs, callback) => engine.timers.after(delayMs, callback),
+    cancel: (timer) => engine.timers.cancel(timer),
+    *handledTypes() {
+      for (const type of routing.heard.keys()) {
+        const definition = definitions.get(type)
+        if (definition?.kind === 'event' && !definition.system) yield definition
+      }
+    },
+    definition: (type) => definitions.get(type),
+    plan: (type, sessionId) => engine.plan({ type, sessionId }),
+    hasSession: (id) => id === BUS || engine.sessions.has(id),
+    laneIdle: (key) => lanes.lane(key) === undefined,
+    admit: (delivery, key, at) => {
+      delivery.session = engine.session(delivery.message.sessionId)
+      intake.admitStored(delivery, key, at)
+    },
+    admitNested: (delivery) => lanes.runNested(delivery),
+    nextOf: ({ lane }) => lane?.queue.peek(),
+    takeBack: (delivery) => {
+      intake.remove(delivery, 'settled')
+      engine.checkQuiet()
+    },
+    schedule: (delivery, when) => engine.scheduler.schedule(delivery, when),
+    unschedule: (scheduled) => engine.scheduler.cancel(scheduled),
+    accepted: ({ message, priority }, dueAt) => {
+      if (!engine.observers.any) return
+      engine.observers.tell('eventAccepted', message, { priority, ...(dueAt !== undefined && { dueAt }) })
+    },
+    lost: (delivery, error) => {
+      if (delivery.state === 'waiting') {
+        intake.remove(delivery, 'settled')
+        delivery.waiter?.reject(error)
+        engine.checkQuiet()
+      } else engine.cut(delivery, 'aborted', error)
+    },
+    storeChanged: (trouble) => {
+      if (trouble) engine.emit(PersistenceDegraded, BUS, { reason: describe(trouble) })
+      else engine.emit(PersistenceRecovered, BUS, { reason: 'The store answers again' })
+    },
+    checkQuiet: () => engine.checkQuiet(),
+  }
+  const runner = events.run(host)
+  routing.changed = () => runner.handlersChanged()
+  return runner
+}
