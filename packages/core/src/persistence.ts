@@ -91,6 +91,8 @@ export type Appended =
       readonly dueAt: number
       /** Set if `keep` was granted. */
       readonly lease: Lease | undefined
+      /** Whether it is recorded as started, as `keep.start` asked. */
+      readonly started: boolean
     }
   /** The idempotency key was used before, by the event with this id. Nothing was stored. */
   | { readonly status: 'duplicate'; readonly id: string }
