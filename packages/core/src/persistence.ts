@@ -59,6 +59,8 @@ export interface NewEvent {
   readonly message: StoredMessage
   /** Events of one named lane are handled one after another, in all processes. `undefined`: no order across processes. */
   readonly lane: string | undefined
+  /** Without a lane, but every worker handles such events one after another: those of the bus's own lane. */
+  readonly serial: boolean
   readonly priority: number
   /**
    * What is added to the base time (acceptance, or due time if that is later; epoch ms of the store's clock) to make the
@@ -123,8 +125,10 @@ export interface ClaimRequest {
   readonly limit: number
   /** Record the first so many as started in the same commit (in a named lane only the first of the lane). */
   readonly start: number
-  /** At most so many events of one named lane. */
+  /** At most so many events of one named lane, those held already included. */
   readonly laneLimit: number
+  /** At most so many events that are `serial`: what a worker handles one by one must not use up its limit. */
+  readonly serialLimit: number
 }
 
 /** An event that was claimed. */
@@ -132,6 +136,7 @@ export interface ClaimedEvent {
   readonly lease: Lease
   readonly message: StoredMessage
   readonly lane: string | undefined
+  readonly serial: boolean
   readonly priority: number
   /** As in {@link NewEvent}; `-Infinity` for one that was begun before: it goes first in its lane. */
   readonly orderKey: number
