@@ -1,0 +1,22 @@
+import type { Database } from './database.ts'
+import type { StoreConfig } from './options.ts'
+
+/** Tells other processes that there may be work, and hears it from them. Everything here is a hint: it may be lost. */
+export interface Notifications {
+  /** One statement without parameters that tells everybody who listens. It takes effect with the commit. */
+  readonly notify: string
+  onHint(listener: () => void): Disposable
+  close(): Promise<void>
+}
+
+/** What the verbs of one store share. */
+export interface StoreContext {
+  readonly db: Database
+  readonly config: StoreConfig
+  /** Who works in this process, for dead letters: host, process id, bus. By worker. */
+  readonly workers: Map<string, string>
+  /** Says, soon and at most once at a time, that there is work that another process could do. */
+  hint(): void
+  /** Events that were settled since the tables were last vacuumed. */
+  settled: number
+}

@@ -1,0 +1,53 @@
+import { type CompiledQuery, type Kysely, type RawBuilder, sql } from 'kysely'
+import { retrying, storeError } from './errors.ts'
+import type { Tables } from './tables.ts'
+
+/** A table's or an index's name in the store's schema, for use in statements. */
+type Name = RawBuilder<unknown>
+
+/** What every statement of the store needs: where to run, and what the tables are called there. */
+export interface Database {
+  /** Without the user's plugins, in the store's schema. */
+  readonly kysely: Kysely<Tables>
+  readonly schema: string
+  readonly events: Name
+  readonly lanes: Name
+  readonly workers: Name
+  readonly deadLetters: Name
+  readonly idempotency: Name
+  readonly eventLog: Name
+  /** Runs one statement as a transaction of its own; again, if the database says that it could not be serialised. */
+  run<Row>(statement: RawBuilder<Row>): Promise<readonly Row[]>
+  /** For running a statement on a connection of the caller's. */
+  compile(statement: RawBuilder<unknown>): CompiledQuery
+}
+
+/** `kysely` may be the user's own: its plugins are left out, because they would rename what is read. */
+export const createDatabase = (kysely: Kysely<unknown>, schema: string): Database => {
+  const own = kysely.withoutPlugins().withSchema(schema) as unknown as Kysely<Tables>
+  const name = (table: keyof Tables): Name => sql.id(schema, table)
+  return {
+    kysely: own,
+    schema,
+    events: name('events'),
+    lanes: name('lanes'),
+    workers: name('workers'),
+    deadLetters: name('dead_letters'),
+    idempotency: name('idempotency'),
+    eventLog: name('event_log'),
+    async run<Row>(statement: RawBuilder<Row>): Promise<readonly Row[]> {
+      try {
+        return (await retrying(() => statement.execute(own))).rows
+      } catch (error) {
+        throw storeError(error)
+      }
+    },
+    compile: (statement) => statement.compile(own),
+  }
+}
+
+/** The start of the statement, in epoch milliseconds rounded down: stable, so that it may bound an index scan. */
+export const NOW: RawBuilder<number> = sql`floor(extract(epoch from statement_timestamp()) * 1000)::bigint`
+
+/** The moment it is evaluated. Leases are written with it: a statement that waited must not write a lease of the past. */
+export const CLOCK: RawBuilder<number> = sql`floor(extract(epoch from clock_timestamp()) * 1000)::bigint`

@@ -1,0 +1,76 @@
+import { BusError } from '@buslane/core'
+import { type Kysely, Migrator, sql } from 'kysely'
+import { migrationNames, migrations } from './migrations/index.ts'
+import { sqlState } from './errors.ts'
+
+const TABLE = 'migrations'
+
+/**
+ * Brings the schema up to date, in one transaction: it creates the schema and its tables if they are not there. For use in a
+ * deployment step with `autoMigrate: false`.
+ *
+ * *Concurrency*: any number of processes at once; one migrates and the others wait for it.
+ *
+ * @throws {BusError} `SCHEMA_TOO_NEW` if a newer version of this package migrated the schema; `MIGRATION_FAILED`
+ */
+export const migrate = async (kysely: Kysely<unknown>, schema = 'buslane'): Promise<void> => {
+  const plain = kysely.withoutPlugins()
+  if (await isCurrent(plain, schema)) return
+  await plain.transaction().execute(async (transaction) => {
+    // The first half of the key is this package's own and the second the schema's: the two-part key space is apart from that
+    // of single numbers, which Kysely's migrator and most applications lock. Held until the commit, so whoever comes next
+    // sees all of it.
+    await sql`select pg_advisory_xact_lock(hashtext('@buslane/persistence-postgres'), hashtext(${schema}))`.execute(
+      transaction,
+    )
+    if (await isCurrent(transaction, schema)) return
+    const migrator = new Migrator({
+      db: transaction,
+      provider: migrations(schema),
+      migrationTableSchema: schema,
+      migrationTableName: TABLE,
+      migrationLockTableName: 'migration_lock',
+    })
+    const { error } = await migrator.migrateToLatest()
+    if (error === undefined) return
+    throw new BusError(
+      'MIGRATION_FAILED',
+      `The schema '${schema}' could not be migrated, nothing was changed: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error, retryable: sqlState(error) === undefined },
+    )
+  })
+}
+
+/** @throws {BusError} `SCHEMA_OUTDATED`, `SCHEMA_TOO_NEW` */
+export const requireCurrent = async (kysely: Kysely<unknown>, schema: string): Promise<void> => {
+  if (await isCurrent(kysely.withoutPlugins(), schema)) return
+  throw new BusError(
+    'SCHEMA_OUTDATED',
+    `The schema '${schema}' lacks migrations of this version of @buslane/persistence-postgres. ` +
+      'Run migrate() in your deployment, or set autoMigrate',
+    { retryable: true },
+  )
+}
+
+/** Whether nothing is left to be done. @throws {BusError} `SCHEMA_TOO_NEW` */
+const isCurrent = async (db: Kysely<unknown>, schema: string): Promise<boolean> => {
+  const table = sql.id(schema, TABLE)
+  const found = await sql<{
+    there: boolean
+  }>`select to_regclass(${`${quoted(schema)}.${TABLE}`}) is not null as there`.execute(db)
+  if (!found.rows[0]?.there) return false
+  const { rows } = await sql<{ name: string }>`select name from ${table}`.execute(db)
+  const done = new Set(rows.map(({ name }) => name))
+  const unknown = [...done].filter((name) => !migrationNames.includes(name))
+  if (unknown.length > 0) {
+    throw new BusError(
+      'SCHEMA_TOO_NEW',
+      `The schema '${schema}' has migrations that this version of @buslane/persistence-postgres does not know ` +
+        `(${unknown.join(', ')}). Deploy the newer version here, too`,
+      { retryable: false },
+    )
+  }
+  return migrationNames.every((name) => done.has(name))
+}
+
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`

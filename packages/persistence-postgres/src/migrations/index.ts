@@ -1,0 +1,18 @@
+import type { Migration, MigrationProvider } from 'kysely'
+import { first } from './0001-first.ts'
+
+/** All migrations of one schema by name, oldest first. A name that was released never changes, nor does what it does. */
+const all = (schema: string): Record<string, Migration> => ({
+  '0001-first': first(schema),
+})
+
+/**
+ * The migrations as Kysely's `Migrator` takes them, to run them by yourself with `autoMigrate: false`. Give the migrator
+ * `migrationTableSchema: schema`, `migrationTableName: 'migrations'` and `migrationLockTableName: 'migration_lock'`.
+ */
+export const migrations = (schema = 'buslane'): MigrationProvider => ({
+  getMigrations: () => Promise.resolve(all(schema)),
+})
+
+/** The names of all migrations, oldest first. */
+export const migrationNames: readonly string[] = Object.keys(all('buslane'))

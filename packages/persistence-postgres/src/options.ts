@@ -1,0 +1,96 @@
+import { BusError, consoleLogger, type Logger, type PayloadCodec, type StoreSettings } from '@buslane/core'
+
+/** Options of every store on Postgres, the embedded one included. */
+export interface StoreOptions {
+  /** The Postgres schema of the tables. One schema is one application, in any number of like processes. Default `buslane`. */
+  readonly schema?: string | undefined
+  /** How long a process that says nothing keeps its events. Default 5,000. */
+  readonly leaseMs?: number | undefined
+  /** Default: a third of `leaseMs`. */
+  readonly heartbeatMs?: number | undefined
+  /** How often dead processes are looked for. Default 1,000. */
+  readonly sweepMs?: number | undefined
+  /** How often ready events are looked for when no hint came. Default 1,000. */
+  readonly pollMs?: number | undefined
+  /** At most so many events in one statement. Default 500. */
+  readonly batchSize?: number | undefined
+  /** How many appends may be under way at once. Default 3. */
+  readonly parallelAppends?: number | undefined
+  /** Whether processes tell each other with NOTIFY that there is work. Default `true`. */
+  readonly notify?: boolean | undefined
+  /** Whether `open()` migrates the schema. Default `true`; else it only checks it. */
+  readonly autoMigrate?: boolean | undefined
+  /** How long the key of a settled event is remembered. Default 7 days. */
+  readonly idempotencyRetentionMs?: number | undefined
+  /** How long an event waits for a handler that nobody knows. Default 1 hour. */
+  readonly noHandlerAfterMs?: number | undefined
+  /** How long a start waits for the database. Default 5,000. */
+  readonly connectMs?: number | undefined
+  /** Whether dead letters are kept here; else events stay as `dead`. Default `true`. */
+  readonly deadLetters?: boolean | undefined
+  /** Which published events are recorded: all, or those of the types for which it says so. Default: none. */
+  readonly eventLog?: boolean | { readonly types: (type: string) => boolean } | undefined
+  /** For payloads that are not plain JSON. */
+  readonly codec?: PayloadCodec | undefined
+  /** Where it says what nobody is told otherwise. Default: the console. */
+  readonly logger?: Logger | undefined
+}
+
+/** The options, checked and complete. */
+export interface StoreConfig {
+  readonly schema: string
+  readonly settings: StoreSettings
+  readonly notify: boolean
+  readonly autoMigrate: boolean
+  readonly idempotencyRetentionMs: number
+  readonly deadLetters: boolean
+  /** Whether events of the type are recorded; `undefined`: none are. */
+  readonly logs: ((type: string) => boolean) | undefined
+  readonly codec: PayloadCodec | undefined
+  readonly logger: Logger
+}
+
+/** An event longer than this in its batch would be one that times cannot count to. */
+const MAX_MS = 8.64e15
+
+/** @throws {BusError} `INVALID_ARGUMENT` */
+export const storeConfig = (options: StoreOptions): StoreConfig => {
+  const number = (name: keyof StoreOptions, fallback: number, min: number, whole: boolean): number => {
+    const value = options[name] ?? fallback
+    if (typeof value === 'number' && value >= min && value <= MAX_MS && (!whole || Number.isInteger(value)))
+      return value
+    throw invalid(`${name} must be a${whole ? ' whole' : ''} number of at least ${min}, not ${String(value)}`)
+  }
+  const schema = options.schema ?? 'buslane'
+  // Postgres cuts longer names off silently: two schemas could become one.
+  if (schema === '' || Buffer.byteLength(schema) > 63 || schema.includes('\0')) {
+    throw invalid(`schema must be a name of 1 to 63 bytes, not '${schema}'`)
+  }
+  const leaseMs = number('leaseMs', 5000, 100, false)
+  const heartbeatMs = number('heartbeatMs', leaseMs / 3, 10, false)
+  if (heartbeatMs > leaseMs / 2)
+    throw invalid(`heartbeatMs (${heartbeatMs}) must be at most half of leaseMs (${leaseMs})`)
+  const { eventLog } = options
+  return {
+    schema,
+    settings: {
+      leaseMs,
+      heartbeatMs,
+      sweepMs: number('sweepMs', 1000, 10, false),
+      pollMs: number('pollMs', 1000, 10, false),
+      batchSize: number('batchSize', 500, 1, true),
+      parallelAppends: number('parallelAppends', 3, 1, true),
+      connectMs: number('connectMs', 5000, 0, false),
+      noHandlerAfterMs: number('noHandlerAfterMs', 3_600_000, 0, false),
+    },
+    notify: options.notify ?? true,
+    autoMigrate: options.autoMigrate ?? true,
+    idempotencyRetentionMs: number('idempotencyRetentionMs', 7 * 24 * 3_600_000, 0, false),
+    deadLetters: options.deadLetters ?? true,
+    logs: eventLog === true ? () => true : eventLog ? eventLog.types : undefined,
+    codec: options.codec,
+    logger: options.logger ?? consoleLogger,
+  }
+}
+
+const invalid = (message: string): BusError => new BusError('INVALID_ARGUMENT', message, { retryable: false })
