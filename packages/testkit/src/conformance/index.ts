@@ -1,1 +1,12 @@
-export {}
+// Run the suites
+export { deadLetterStoreConformance, eventStoreConformance, type SuiteRunner } from './suites.ts'
+export { deadLetterStoreChecks, eventStoreChecks } from './all-checks.ts'
+export { runChecks } from './run-checks.ts'
+export { conformanceTable } from './table.ts'
+
+// Give them a store
+export type { Capability, Harness, OpenOptions, OpenStore, OpenTransaction } from './harness.ts'
+
+// What comes out
+export type { Check, CheckContext, CheckResult } from './check.ts'
+export { CheckFailedError } from './expect.ts'
