@@ -1,5 +1,6 @@
 import type { Database } from './database.ts'
 import type { StoreConfig } from './options.ts'
+import type { RunIn } from './transaction.ts'
 
 /** Tells other processes that there may be work, and hears it from them. Everything here is a hint: it may be lost. */
 export interface Notifications {
@@ -13,10 +14,12 @@ export interface Notifications {
 export interface StoreContext {
   readonly db: Database
   readonly config: StoreConfig
-  /** Who works in this process, for dead letters: host, process id, bus. By worker. */
-  readonly workers: Map<string, string>
   /** Says, soon and at most once at a time, that there is work that another process could do. */
   hint(): void
+  /** As {@link hint}, with the commit of the transaction that `run` runs in. */
+  hintIn(run: RunIn): Promise<void>
   /** Events that were settled since the tables were last vacuumed. */
   settled: number
+  /** It was said that vacuuming does not work. */
+  vacuumFailed: boolean
 }

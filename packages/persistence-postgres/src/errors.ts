@@ -35,14 +35,14 @@ export const sqlState = (error: unknown): string | undefined => {
 }
 
 /**
- * The error as the runner needs it. Data, syntax, schema and permission errors (classes 21 to 23, 42, 3D, 3F, 0A) come again with every
+ * The error as the runner needs it. Data, syntax, schema and permission errors (classes 21 to 23, 42, 54, 3D, 3F, 0A) come again with every
  * try. All others may pass: connections, resources, operators, shutdown, a read-only standby, and what is no answer of a database.
  */
 export const storeError = (error: unknown): BusError => {
   if (isBusError(error)) return error
   const state = sqlState(error)
-  const text = error instanceof Error ? error.message || error.name : String(error)
-  if (state !== undefined && /^(21|22|23|42|3D|3F|0A)/.test(state)) {
+  const text = describeError(error)
+  if (state !== undefined && /^(21|22|23|42|54|3D|3F|0A)/.test(state)) {
     return new BusError('STORE_FAILED', `The database refused a statement of the store (${state}): ${text}`, {
       cause: error,
       retryable: false,
@@ -54,6 +54,9 @@ export const storeError = (error: unknown): BusError => {
     { cause: error, retryable: true },
   )
 }
+
+export const describeError = (error: unknown): string =>
+  error instanceof Error ? error.message || error.name : String(error)
 
 /** The connection leads to a standby: after a failover the pool must not offer it again. */
 export const isReadOnly = (error: unknown): boolean => sqlState(error) === '25006'

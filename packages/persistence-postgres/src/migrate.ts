@@ -1,5 +1,6 @@
 import { BusError } from '@buslane/core'
-import { type Kysely, Migrator, sql } from 'kysely'
+import { type Kysely, sql } from 'kysely'
+import { Migrator } from 'kysely/migration'
 import { migrationNames, migrations } from './migrations/index.ts'
 import { sqlState } from './errors.ts'
 

@@ -1,9 +1,19 @@
-import type { EventStore } from '@buslane/core'
-import type { Kysely } from 'kysely'
+import type { EventStore, Lease, NewEvent } from '@buslane/core'
+import { runStore } from '@buslane/core/store-runner'
+import { type Kysely, sql } from 'kysely'
+import { append, appendIn } from './append.ts'
+import { claim } from './claim.ts'
 import type { Notifications, StoreContext } from './context.ts'
 import { createDatabase } from './database.ts'
+import { storeError } from './errors.ts'
 import { migrate, requireCurrent } from './migrate.ts'
+import { cancel } from './move.ts'
 import type { StoreConfig } from './options.ts'
+import { ready } from './ready.ts'
+import { completeIn, report } from './report.ts'
+import { sweep } from './sweep.ts'
+import { vacuumIfNeeded } from './vacuum.ts'
+import { heartbeat, join, leave } from './workers.ts'
 
 /** How a store reaches its database. */
 export interface StoreConnection {
@@ -13,19 +23,80 @@ export interface StoreConnection {
   close(): Promise<void>
 }
 
-/** An event store over any Kysely instance that speaks to Postgres. */
+/** An event store over any Kysely instance that speaks to Postgres, and what its statements share. */
 export const createPostgresStore = (
   config: StoreConfig,
   connection: StoreConnection,
 ): { readonly events: EventStore; readonly context: StoreContext } => {
-  const context: StoreContext = {
-    db: createDatabase(connection.kysely, config.schema),
-    config,
-    workers: new Map(),
-    hint() {},
-    settled: 0,
+  const db = createDatabase(connection.kysely, config.schema)
+  const { notifications } = connection
+  const notify = notifications && sql.raw(notifications.notify)
+  let hinting = false
+  let hintAgain = false
+  const sendHints = async (): Promise<void> => {
+    if (!notify) return
+    do {
+      hintAgain = false
+      // A lost hint costs one poll: trouble with the database is told by whatever else is asked of it.
+      await db.run(notify).catch(() => {})
+    } while (hintAgain)
+    hinting = false
   }
-  void migrate
-  void requireCurrent
-  throw new Error(`not yet: ${String(context)}`)
+  const context: StoreContext = {
+    db,
+    config,
+    hint() {
+      hintAgain = true
+      if (!hinting && notify) {
+        hinting = true
+        void sendHints()
+      }
+    },
+    async hintIn(run) {
+      if (notify) await run(notify)
+    },
+    settled: 0,
+    vacuumFailed: false,
+  }
+  let vacuuming: Promise<void> | undefined
+  const vacuum = (): void => {
+    vacuuming ??= vacuumIfNeeded(context).finally(() => (vacuuming = undefined))
+  }
+
+  const events: EventStore = {
+    contract: 'event-store/1',
+    settings: config.settings,
+    codec: config.codec,
+    run: (host) => runStore(events, host),
+    async open() {
+      try {
+        await (config.autoMigrate ? migrate : requireCurrent)(connection.kysely, config.schema)
+      } catch (error) {
+        throw storeError(error)
+      }
+    },
+    join: (facts) => join(context, facts),
+    heartbeat: (worker) => heartbeat(context, worker),
+    leave: (worker) => leave(context, worker),
+    append: (batch, worker) => append(context, batch, worker),
+    appendIn: (transaction: unknown, event: NewEvent) => appendIn(context, transaction, event),
+    claim: (request) => claim(context, request),
+    report: (reports) => report(context, reports),
+    completeIn: (transaction: unknown, lease: Lease, handler: string, attempts: number) =>
+      completeIn(context, transaction, { lease, handler, attempts }),
+    ready: (types) => ready(context, types),
+    async sweep() {
+      const tended = await sweep(context)
+      vacuum()
+      return tended
+    },
+    cancel: (key) => cancel(context, key),
+    ...(notifications && { onHint: (listener: () => void) => notifications.onHint(listener) }),
+    async close() {
+      await vacuuming
+      await notifications?.close()
+      await connection.close()
+    },
+  }
+  return { events, context }
 }

@@ -1,4 +1,5 @@
-import { type Kysely, type Migration, sql } from 'kysely'
+import { type Kysely, sql } from 'kysely'
+import type { Migration } from 'kysely/migration'
 
 /** Columns of a message, which events, dead letters and the log have alike. */
 const message = sql`
@@ -53,7 +54,10 @@ export const first = (schema: string): Migration => {
       check ((state = 'running') = (worker is not null))
     )`,
     // One partial index per role: an event is in those of its state only, so a million scheduled ones cost a claim nothing.
-    sql`create index events_ready on ${table('events')} (serial, order_key, key) where state = 'ready' and lane is null`,
+    sql`create index events_ready on ${table('events')} (order_key, key)
+      where state = 'ready' and lane is null and not serial`,
+    sql`create index events_serial on ${table('events')} (order_key, key)
+      where state = 'ready' and lane is null and serial`,
     sql`create index events_lane on ${table('events')} (lane, begun desc, order_key, key)
       where lane is not null and state in ('ready', 'running')`,
     sql`create index events_due on ${table('events')} (due_at, key) where state in ('scheduled', 'retrying')`,

@@ -1,4 +1,4 @@
-import type { Migration, MigrationProvider } from 'kysely'
+import type { Migration, MigrationProvider } from 'kysely/migration'
 import { first } from './0001-first.ts'
 
 /** All migrations of one schema by name, oldest first. A name that was released never changes, nor does what it does. */

@@ -1,0 +1,165 @@
+import { type Appended, BusError, type NewEvent } from '@buslane/core'
+import { type RawBuilder, sql } from 'kysely'
+import type { StoreContext } from './context.ts'
+import { insertEvents, type InsertedRow } from './append-statement.ts'
+import { type RunIn, runIn } from './transaction.ts'
+
+/** Longer ones do not fit an index page. */
+const MAX_KEY_BYTES = 1024
+
+export const append = async (
+  context: StoreContext,
+  events: readonly NewEvent[],
+  worker: string | undefined,
+): Promise<readonly Appended[]> => {
+  if (events.length === 0) return []
+  for (const event of events) requireIndexable(event)
+  const answers = await appendDistinct(
+    context,
+    events,
+    (batch) => insertEvents(context, batch, { worker }),
+    (statement) => context.db.run(statement),
+  )
+  const forOthers = answers.some(
+    (answer, index) => answer.status === 'stored' && !answer.lease && isDue(answer) && !events[index]?.mine,
+  )
+  if (forOthers) context.hint()
+  return answers
+}
+
+export const appendIn = async (context: StoreContext, transaction: unknown, event: NewEvent): Promise<Appended> => {
+  requireIndexable(event)
+  const run = runIn(context.db, transaction)
+  const [answer] = await appendDistinct(
+    context,
+    [event],
+    // Its lane must not be locked for as long as the caller's transaction lasts: the event waits as if it were scheduled, and
+    // enters the lane when it is made ready after the commit.
+    (batch) => insertEvents(context, batch, { worker: undefined, enterLater: true }),
+    run,
+  )
+  if (!answer) throw new Error('an append without an answer')
+  if (answer.status === 'stored' && isDue(answer)) await context.hintIn(run)
+  return answer
+}
+
+const isDue = (answer: Appended & { status: 'stored' }): boolean => answer.dueAt <= answer.acceptedAt
+
+/**
+ * Stores what is no duplicate. Keys that were taken are looked up in a statement of their own: whoever took one may have
+ * committed after the first statement began, which therefore waited for him, but cannot see his row.
+ */
+const appendDistinct = async (
+  context: StoreContext,
+  events: readonly NewEvent[],
+  statementFor: (batch: readonly NewEvent[]) => Insertion,
+  run: RunIn,
+): Promise<readonly Appended[]> => {
+  const answers: (Appended | undefined)[] = events.map(() => undefined)
+  let open = firstOfEachKey(events)
+  while (open.length > 0) {
+    const { statement, token } = statementFor(open.map(({ event }) => event))
+    const rows = await run(statement)
+    const taken = place(open, rows, token, answers)
+    if (taken.length === 0) break
+    const ids = await idsOf(context, run, taken)
+    open = taken.filter(({ event, index }) => {
+      const id = ids.get(event.idempotencyKey ?? '')
+      if (id !== undefined) answers[index] = { status: 'duplicate', id }
+      // The event that had the key was cancelled, or forgotten, in between: the key is free again.
+      return id === undefined
+    })
+  }
+  return events.map((event, index) => answers[index] ?? duplicateOfFirst(events, answers, event))
+}
+
+export interface Insertion {
+  readonly statement: RawBuilder<InsertedRow>
+  readonly token: string
+}
+
+interface Numbered {
+  readonly event: NewEvent
+  readonly index: number
+}
+
+const firstOfEachKey = (events: readonly NewEvent[]): readonly Numbered[] => {
+  const numbered = events.map((event, index) => ({ event, index }))
+  if (events.every(({ idempotencyKey }) => idempotencyKey === undefined)) return numbered
+  const seen = new Set<string>()
+  return numbered.filter(({ event: { idempotencyKey } }) => {
+    if (idempotencyKey === undefined) return true
+    if (seen.has(idempotencyKey)) return false
+    seen.add(idempotencyKey)
+    return true
+  })
+}
+
+/** Rows come back in the order of the request, without those whose key is taken: these are returned. */
+const place = (
+  open: readonly Numbered[],
+  rows: readonly InsertedRow[],
+  token: string,
+  answers: (Appended | undefined)[],
+): readonly Numbered[] => {
+  const stored = new Set(rows.map(({ idempotency_key }) => idempotency_key))
+  const taken: Numbered[] = []
+  let next = 0
+  for (const item of open) {
+    const { idempotencyKey } = item.event
+    if (idempotencyKey !== undefined && !stored.has(idempotencyKey)) {
+      taken.push(item)
+      continue
+    }
+    const row = rows[next++]
+    if (!row) throw new Error('an append returned too few rows')
+    answers[item.index] = {
+      status: 'stored',
+      key: row.key,
+      acceptedAt: row.accepted_at,
+      orderKey: row.order_key,
+      dueAt: row.due_at,
+      lease: row.leased ? { key: row.key, token } : undefined,
+      started: row.started,
+    }
+  }
+  return taken
+}
+
+const idsOf = async (
+  { db }: StoreContext,
+  run: RunIn,
+  taken: readonly Numbered[],
+): Promise<ReadonlyMap<string, string>> => {
+  const keys = taken.map(({ event }) => event.idempotencyKey)
+  const rows = await run(sql<{ key: string; id: string }>`
+    select key, id from ${db.idempotency} where key = any(${keys}::text[])`)
+  return new Map(rows.map(({ key, id }) => [key, id]))
+}
+
+const duplicateOfFirst = (
+  events: readonly NewEvent[],
+  answers: readonly (Appended | undefined)[],
+  { idempotencyKey }: NewEvent,
+): Appended => {
+  const first = events.findIndex((event) => event.idempotencyKey === idempotencyKey)
+  const answer = answers[first]
+  const id = answer?.status === 'duplicate' ? answer.id : events[first]?.message.id
+  if (id === undefined) throw new Error('a duplicate of nothing')
+  return { status: 'duplicate', id }
+}
+
+const requireIndexable = ({ lane, idempotencyKey, message }: NewEvent): void => {
+  for (const [name, text] of [
+    ['lane', lane],
+    ['idempotencyKey', idempotencyKey],
+    ['type', message.type],
+  ] as const) {
+    if (text === undefined || text.length <= MAX_KEY_BYTES / 4 || Buffer.byteLength(text) <= MAX_KEY_BYTES) continue
+    throw new BusError(
+      'INVALID_ARGUMENT',
+      `The ${name} of '${message.type}' is longer than ${MAX_KEY_BYTES} bytes of UTF-8`,
+      { retryable: false },
+    )
+  }
+}

@@ -1,0 +1,99 @@
+import { type RawBuilder, sql } from 'kysely'
+import { insertLetters } from './bury.ts'
+import type { StoreContext } from './context.ts'
+import { applyDelta } from './lanes.ts'
+import { keepKeys } from './report-statement.ts'
+
+const BATCH = 1000
+/** Then the event is given up: whoever started it never lived to report anything. */
+export const MAX_UNREPORTED = 10
+
+/** Gives back all that dead workers hold, or that this one does, in batches. How many events that were. */
+export const giveBackAll = async (
+  context: StoreContext,
+  worker: string | undefined,
+  maxBatches = 1000,
+): Promise<number> => {
+  let total = 0
+  for (let batch = 0; batch < maxBatches; batch++) {
+    const [row] = await context.db.run(giveBackStatement(context, worker))
+    const count = row?.count ?? 0
+    total += count
+    if (count < BATCH) break
+  }
+  return total
+}
+
+/** Forgets dead workers, or this one, once they hold nothing. Index events_worker. */
+export const buryWorker = async ({ db }: StoreContext, worker: string | undefined): Promise<void> => {
+  await db.run(sql`
+    delete from ${db.workers} w
+    where w.dead_at is not null ${worker === undefined ? sql`` : sql`and w.worker = ${worker}::uuid`}
+      and not exists (select from ${db.events} e where e.state = 'running' and e.worker = w.worker)`)
+  // Only a worker that is gone frees events that it alone might claim. Index events_owner.
+  await db.run(sql`
+    update ${db.events} set owner = null
+    where key = any(array(
+      select e.key from ${db.events} e
+      where e.owner is not null
+        and not exists (select from ${db.workers} w where w.worker = e.owner and w.dead_at is null)
+      limit ${BATCH}::int for update skip locked))`)
+}
+
+/**
+ * Workers are found by leaps through the index events_worker, one probe per worker that holds something: a page of long leases of the
+ * living does not hide one of the dead. A worker without a row counts as dead.
+ *
+ * Rows that are locked are being reported: they are skipped, and checked again by the next batch or sweep.
+ */
+const giveBackStatement = ({ db, config }: StoreContext, worker: string | undefined): RawBuilder<{ count: number }> => {
+  const { events, workers } = db
+  const dead =
+    worker !== undefined
+      ? sql`select ${worker}::uuid`
+      : sql`select h.worker from holding h
+          where h.worker is not null
+            and not exists (select from ${workers} w where w.worker = h.worker and w.dead_at is null)`
+  const givenUp = sql`(e.started and e.on_crash = 'fail' or e.unreported >= ${MAX_UNREPORTED}::int)`
+  const reason = sql`case when e.started and e.on_crash = 'fail' then 'interrupted'
+    else 'attempts-exhausted-without-report' end`
+  return sql<{ count: number }>`
+    with recursive holding (worker) as (
+      (select worker from ${events} where state = 'running' order by worker limit 1)
+      union all
+      select (
+        select e.worker from ${events} e where e.state = 'running' and e.worker > h.worker order by e.worker limit 1)
+      from holding h where h.worker is not null),
+    found as materialized (
+      select e.key, ${givenUp} as given_up
+      from ${events} e
+      where e.state = 'running' and e.worker = any(array(${dead}))
+      order by e.worker, e.key limit ${BATCH}::int for update skip locked),
+    given_back as (
+      update ${events} e
+      set state = case when f.given_up then 'dead' else 'ready' end,
+        reason = case when f.given_up then ${reason} end,
+        interruptions = e.interruptions + e.started::int, begun = e.begun or e.started,
+        worker = null, token = null, started = false
+      from found f
+      where e.key = f.key and e.key = any(array(select key from found ${config.deadLetters ? sql`where not given_up` : sql``}))
+      returning e.key, e.lane, e.state, e.order_key),
+    settled as (
+      ${
+        config.deadLetters
+          ? sql`delete from ${events} e where e.key = any(array(select key from found where given_up))
+              returning e.*, ${reason} as why`
+          : sql`select e.*, null as why from ${events} e where false`
+      }),
+    delta as materialized (
+      select lane, count(*) filter (where state = 'ready') as waiting, -count(*) as held, 0 as retrying,
+        min(order_key) filter (where state = 'ready') as head
+      from (
+        select lane, state, order_key from given_back
+        union all select lane, 'dead', order_key from settled) g
+      where lane is not null group by lane),
+    ${applyDelta(db)},
+    ${insertLetters(db)},
+    ${keepKeys(db, 'dead', undefined)}
+    select count(*)::int as count from found`
+}

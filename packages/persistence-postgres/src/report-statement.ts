@@ -1,0 +1,116 @@
+import type { Lease, Report, StoredError } from '@buslane/core'
+import { type RawBuilder, sql } from 'kysely'
+import type { StoreContext } from './context.ts'
+import { CLOCK, type Database, NOW } from './database.ts'
+import { applyDelta } from './lanes.ts'
+
+/** An event whose report was applied. */
+export interface ReportedRow {
+  readonly key: string
+  readonly overtaken: boolean
+}
+
+/**
+ * Deletes what is handled: one row lock per event, through the primary key, with the token of its lease compared on the row as it
+ * is once locked. Comparing pairs with the key as an array as well keeps the plan at one index probe per key.
+ */
+export const completeStatement = (
+  { db, config }: StoreContext,
+  leases: readonly Lease[],
+): RawBuilder<ReportedRow> => sql<ReportedRow>`
+  with reports as materialized (
+    select * from unnest(${leases.map(({ key }) => key)}::bigint[], ${leases.map(({ token }) => token)}::uuid[])
+      as r (key, token)),
+  settled as (
+    delete from ${db.events} e using reports r
+    where e.key = r.key and e.token = r.token and e.key = any(array(select key from reports))
+    returning e.key, e.lane, e.idempotency_key),
+  delta as materialized (
+    select lane, 0 as waiting, -count(*) as held, 0 as retrying, null::float8 as head
+    from settled where lane is not null group by lane),
+  ${applyDelta(db)},
+  ${keepKeys(db, 'done', config.idempotencyRetentionMs)}
+  select s.key::text as key, ${overtaken(db)} as overtaken from settled s`
+
+/**
+ * The keys of settled events stay taken for a while. It reads the CTE `settled (idempotency_key)`. Index: the primary key.
+ * `retentionMs` undefined: until somebody ends it.
+ */
+export const keepKeys = (
+  db: Database,
+  outcome: 'done' | 'dead',
+  retentionMs: number | undefined,
+): RawBuilder<unknown> => sql`
+  kept_keys as (
+    update ${db.idempotency} set outcome = ${outcome},
+      expires_at = ${retentionMs === undefined ? sql`null` : sql`${CLOCK} + ${Math.ceil(retentionMs)}::bigint`}
+    where key = any(array(select idempotency_key from settled where idempotency_key is not null)))`
+
+/**
+ * Whether an event that goes before one which the worker still holds of the lane, and has not begun, has become ready. It is read
+ * for lanes with both only, by two short scans of the index events_lane. A hint: it sees what was there when the statement began.
+ */
+export const overtaken = (db: Database): RawBuilder<boolean> => sql<boolean>`
+  coalesce((
+    select exists (
+      select from ${db.events} h
+      where h.lane = k.lane and h.state = 'running' and not h.started and not h.begun
+        and h.key <> all(array(select key from settled))
+        and (f.begun or (f.order_key, f.key) < (h.order_key, h.key)))
+    from locked k
+    cross join lateral (
+      select e.begun, e.order_key, e.key from ${db.events} e
+      where e.lane = k.lane and e.state = 'ready' and e.owner is null
+      order by e.begun desc, e.order_key, e.key limit 1) f
+    where k.lane = s.lane and k.waiting > 0 and k.held > 0), false)`
+
+/**
+ * All reports that leave the event in the store, in one update: the token is compared on the row as it is once locked. Index: the
+ * primary key. A `retry` of an event of a named lane is what the lane waits for from now on; other events go on.
+ */
+export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]): RawBuilder<ReportedRow> => {
+  const column = <Value>(of: (report: Report) => Value): readonly Value[] => reports.map(of)
+  return sql<ReportedRow>`
+    with reports as materialized (
+      select * from unnest(
+        ${column(({ lease }) => lease.key)}::bigint[], ${column(({ lease }) => lease.token)}::uuid[],
+        ${column(({ kind }) => kind)}::text[],
+        ${column((report) => ('delayMs' in report ? Math.min(Math.ceil(report.delayMs), 8.64e15) : 0))}::bigint[],
+        ${column((report) => ('handlers' in report ? JSON.stringify(report.handlers) : null))}::text[],
+        ${column((report) => ('progress' in report && report.progress ? JSON.stringify(report.progress) : null))}::text[],
+        ${column((report) => ('error' in report && report.error ? errorText(report.error) : null))}::text[],
+        ${column((report) => (report.kind === 'dead' ? String(report.reason) : null))}::text[]
+      ) as r (key, token, kind, delay_ms, handlers, progress, error, reason)),
+    settled as (
+      update ${db.events} e set
+        state = case r.kind
+          when 'start' then 'running' when 'progress' then 'running'
+          when 'retry' then case when e.lane is null then 'scheduled' else 'retrying' end
+          when 'release' then 'ready' when 'defer' then 'scheduled'
+          when 'undecodable' then 'undecodable' when 'dead' then 'dead' end,
+        worker = case when r.kind in ('start', 'progress') then e.worker end,
+        token = case when r.kind in ('start', 'progress') then e.token end,
+        started = r.kind = 'start' or r.kind = 'progress' and e.started,
+        unreported = case when r.kind = 'start' then e.unreported + 1 else 0 end,
+        begun = e.begun or r.kind = 'retry' or r.progress is not null,
+        interruptions = case when r.kind = 'retry' then 0 else e.interruptions end,
+        due_at = case when r.kind in ('retry', 'defer') then ${NOW} + r.delay_ms else e.due_at end,
+        deferred_since = case when r.kind = 'defer' then coalesce(e.deferred_since, ${NOW}) else e.deferred_since end,
+        handlers = case when r.kind = 'start' then coalesce(e.handlers, r.handlers) else e.handlers end,
+        progress = coalesce(r.progress, e.progress),
+        error = coalesce(r.error, e.error),
+        reason = coalesce(r.reason, e.reason)
+      from reports r
+      where e.key = r.key and e.token = r.token and e.key = any(array(select key from reports))
+      returning e.key, e.lane, e.order_key, r.kind),
+    delta as materialized (
+      select lane, count(*) filter (where kind = 'release') as waiting, -count(*) as held,
+        count(*) filter (where kind = 'retry') as retrying, min(order_key) filter (where kind = 'release') as head
+      from settled
+      where lane is not null and kind not in ('start', 'progress') group by lane),
+    ${applyDelta(db)}
+    select s.key::text as key, s.kind in ('defer', 'undecodable', 'dead') and ${overtaken(db)} as overtaken
+    from settled s`
+}
+
+export const errorText = (error: StoredError): string => JSON.stringify(error)

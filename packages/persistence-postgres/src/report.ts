@@ -1,0 +1,105 @@
+import type { Lease, Progress, Report, Reported } from '@buslane/core'
+import { type RawBuilder, sql } from 'kysely'
+import type { StoreContext } from './context.ts'
+import { buryStatement } from './bury.ts'
+import { completeStatement, type ReportedRow, updateStatement } from './report-statement.ts'
+import { isKey, isUuid } from './ids.ts'
+import { runIn } from './transaction.ts'
+
+type Dead = Report & { readonly kind: 'dead' }
+
+/**
+ * Applies reports in as few statements as their kinds allow, each a transaction of its own. Reports of one event go one after
+ * another, in the order of the request.
+ */
+export const report = async (context: StoreContext, reports: readonly Report[]): Promise<readonly Reported[]> => {
+  const answers: Reported[] = reports.map(() => ({ status: 'lost' }))
+  for (const round of rounds(reports)) await reportRound(context, round, answers)
+  if (reports.some(({ kind }) => kind === 'release')) context.hint()
+  return answers
+}
+
+interface Numbered<Kind extends Report = Report> {
+  readonly report: Kind
+  readonly index: number
+}
+
+/** The n-th reports of their events: a statement changes no row twice. Almost always there is one round. */
+const rounds = (reports: readonly Report[]): readonly (readonly Numbered[])[] => {
+  const seen = new Map<string, number>()
+  const all: Numbered[][] = []
+  reports.forEach((report, index) => {
+    // What is no key of ours is no event of ours: asking would be an error of the whole statement.
+    if (!isLease(report.lease)) return
+    const nth = seen.get(report.lease.key) ?? 0
+    seen.set(report.lease.key, nth + 1)
+    ;(all[nth] ??= []).push({ report, index })
+  })
+  return all
+}
+
+const reportRound = async (context: StoreContext, round: readonly Numbered[], answers: Reported[]): Promise<void> => {
+  const { db, config } = context
+  const completed = round.filter(({ report }) => report.kind === 'complete')
+  const dead = round.filter((item): item is Numbered<Dead> => config.deadLetters && item.report.kind === 'dead')
+  const others = round.filter(({ report: { kind } }) => kind !== 'complete' && !(config.deadLetters && kind === 'dead'))
+  const apply = async (items: readonly Numbered[], statement: RawBuilder<ReportedRow>): Promise<void> => {
+    const rows = new Map((await db.run(statement)).map((row) => [row.key, row]))
+    for (const { report, index } of items) {
+      const row = rows.get(report.lease.key)
+      if (row) answers[index] = row.overtaken ? { status: 'ok', overtaken: true } : { status: 'ok' }
+    }
+    context.settled += rows.size
+  }
+  if (others.length > 0)
+    await apply(
+      others,
+      updateStatement(
+        context,
+        others.map(({ report }) => report),
+      ),
+    )
+  if (completed.length > 0)
+    await apply(
+      completed,
+      completeStatement(
+        context,
+        completed.map(({ report }) => report.lease),
+      ),
+    )
+  if (dead.length > 0) {
+    const letters = dead.map(({ report: { lease, reason, progress, error } }) => ({
+      ...lease,
+      reason: String(reason),
+      progress,
+      error,
+    }))
+    await apply(dead, buryStatement(context, letters))
+  }
+}
+
+/**
+ * Writes in the caller's transaction that a handler is done. The event's row stays locked until that ends: nobody else can take the
+ * event meanwhile, and its other reports wait.
+ */
+export const completeIn = async (
+  { db }: StoreContext,
+  transaction: unknown,
+  { lease, handler, attempts }: { readonly lease: Lease; readonly handler: string; readonly attempts: number },
+): Promise<'ok' | 'lost'> => {
+  const run = runIn(db, transaction)
+  if (!isLease(lease)) return 'lost'
+  const [row] = await run(sql<{ progress: string | null }>`
+    select progress from ${db.events}
+    where key = ${lease.key}::bigint and token = ${lease.token}::uuid
+    for update`)
+  if (!row) return 'lost'
+  const before = (row.progress === null ? {} : JSON.parse(row.progress)) as Progress
+  const progress: Progress = { ...before, [handler]: { ...before[handler], status: 'done', attempts } }
+  await run(sql`
+    update ${db.events} set progress = ${JSON.stringify(progress)}, begun = true, unreported = 0
+    where key = ${lease.key}::bigint`)
+  return 'ok'
+}
+
+const isLease = ({ key, token }: Lease): boolean => isKey(key) && isUuid(token)
