@@ -55,8 +55,10 @@ export const storeError = (error: unknown): BusError => {
   )
 }
 
+export const invalid = (message: string): BusError => new BusError('INVALID_ARGUMENT', message, { retryable: false })
+
 export const describeError = (error: unknown): string =>
-  error instanceof Error ? error.message || error.name : String(error)
+  error instanceof Error ? error.message || error.name : JSON.stringify(error)
 
 /** The connection leads to a standby: after a failover the pool must not offer it again. */
 export const isReadOnly = (error: unknown): boolean => sqlState(error) === '25006'

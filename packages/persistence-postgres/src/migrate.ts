@@ -2,7 +2,7 @@ import { BusError } from '@buslane/core'
 import { type Kysely, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { migrationNames, migrations } from './migrations/index.ts'
-import { sqlState } from './errors.ts'
+import { describeError, sqlState } from './errors.ts'
 
 const TABLE = 'migrations'
 
@@ -36,7 +36,7 @@ export const migrate = async (kysely: Kysely<unknown>, schema = 'buslane'): Prom
     if (error === undefined) return
     throw new BusError(
       'MIGRATION_FAILED',
-      `The schema '${schema}' could not be migrated, nothing was changed: ${error instanceof Error ? error.message : String(error)}`,
+      `The schema '${schema}' could not be migrated, nothing was changed: ${describeError(error)}`,
       { cause: error, retryable: sqlState(error) === undefined },
     )
   })

@@ -1,4 +1,5 @@
-import { BusError, consoleLogger, type Logger, type PayloadCodec, type StoreSettings } from '@buslane/core'
+import { consoleLogger, type Logger, type PayloadCodec, type StoreSettings } from '@buslane/core'
+import { invalid } from './errors.ts'
 
 /** Options of every store on Postgres, the embedded one included. */
 export interface StoreOptions {
@@ -59,7 +60,9 @@ export const storeConfig = (options: StoreOptions): StoreConfig => {
     const value = options[name] ?? fallback
     if (typeof value === 'number' && value >= min && value <= MAX_MS && (!whole || Number.isInteger(value)))
       return value
-    throw invalid(`${name} must be a${whole ? ' whole' : ''} number of at least ${min}, not ${String(value)}`)
+    throw invalid(
+      `${name} must be a${whole ? ' whole' : ''} number of at least ${min}, not ${JSON.stringify(value) ?? 'a value without text'}`,
+    )
   }
   const schema = options.schema ?? 'buslane'
   // Postgres cuts longer names off silently: two schemas could become one.
@@ -92,5 +95,3 @@ export const storeConfig = (options: StoreOptions): StoreConfig => {
     logger: options.logger ?? consoleLogger,
   }
 }
-
-const invalid = (message: string): BusError => new BusError('INVALID_ARGUMENT', message, { retryable: false })

@@ -1,25 +1,18 @@
-import { BusError, type Persistence } from '@buslane/core'
-import { type Kysely, PostgresDialect, Kysely as KyselyInstance } from 'kysely'
-import type { StoreContext } from './context.ts'
-import { describeError, isReadOnly, storeError } from './errors.ts'
-import { storeConfig, type StoreConfig, type StoreOptions } from './options.ts'
+import type { EventStore, Persistence } from '@buslane/core'
+import { Kysely, PostgresDialect } from 'kysely'
+import { invalid } from './errors.ts'
+import { storeConfig, type StoreOptions } from './options.ts'
 import { createPostgresStore } from './postgres-store.ts'
+import { openPool, type PostgresPool, safePool } from './pool.ts'
 
-/** A client as a pool of `pg` lends it. */
-interface PoolClient {
-  query(...query: unknown[]): unknown
-  release(destroy?: Error | boolean): void
+/** A Kysely instance for Postgres, of whatever tables. */
+export interface PostgresKysely {
+  readonly isTransaction: boolean
+  withoutPlugins(): unknown
+  destroy(): Promise<void>
 }
 
-/** A pool of `pg`, as far as it is used here. */
-export interface PostgresPool {
-  connect(): Promise<PoolClient>
-  end(): Promise<void>
-  on(event: 'error', listener: (error: Error) => void): unknown
-  off?(event: 'error', listener: (error: Error) => void): unknown
-}
-
-/** Where the database is: one of three. What is given is not closed with the store; a connection string opens a pool that is. */
+/** Where the database is. What is given stays open when the store is closed; the pool of a connection string is closed with it. */
 export type PostgresSource =
   | {
       /** As `pg` takes it. Needs the package `pg`. */
@@ -30,19 +23,81 @@ export type PostgresSource =
       readonly kysely?: undefined
     }
   | { readonly pool: PostgresPool; readonly connectionString?: undefined; readonly kysely?: undefined }
-  | { readonly kysely: Kysely<never>; readonly connectionString?: undefined; readonly pool?: undefined }
+  | { readonly kysely: PostgresKysely; readonly connectionString?: undefined; readonly pool?: undefined }
 
 /** Options of {@link postgresPersistence}. */
 export type PostgresOptions = PostgresSource & StoreOptions
 
-void [
-  BusError,
-  PostgresDialect,
-  KyselyInstance,
-  describeError,
-  isReadOnly,
-  storeError,
-  storeConfig,
-  createPostgresStore,
-]
-export type { Persistence, StoreConfig, StoreContext }
+/** What a bus needs to keep durable and scheduled events in Postgres. */
+export interface PostgresPersistence extends Persistence {
+  readonly events: EventStore
+  /** Frees the connections, as stopping the bus does. *Idempotent.* */
+  close(): Promise<void>
+}
+
+/**
+ * Durable and scheduled events in Postgres 14 or later: for applications of one or many processes. For a single process without a
+ * server there is `pglitePersistence`.
+ *
+ * *Connects* when it is first used. *Clock*: due times and leases are by the database's clock, in UTC, in whole milliseconds.
+ *
+ * @throws {BusError} `INVALID_ARGUMENT`
+ */
+export const postgresPersistence = (options: PostgresOptions): PostgresPersistence => {
+  const config = storeConfig(options)
+  const { kysely, close } = connect(options, config.settings.connectMs)
+  const { events } = createPostgresStore(config, { kysely, close })
+  return { events, close: () => events.close() }
+}
+
+const connect = (
+  options: PostgresSource,
+  connectMs: number,
+): { readonly kysely: Kysely<unknown>; readonly close: () => Promise<void> } => {
+  const given = [options.connectionString, options.pool, options.kysely].filter((source) => source !== undefined)
+  if (given.length !== 1) throw invalid('postgresPersistence needs one of connectionString, pool and kysely')
+  if (options.kysely !== undefined) {
+    if (options.kysely.isTransaction) throw invalid('kysely must be an instance, not a transaction')
+    return { kysely: options.kysely as unknown as Kysely<unknown>, close: () => Promise.resolve() }
+  }
+  if (options.pool !== undefined) {
+    const { pool, release } = safePool(options.pool)
+    return {
+      kysely: new Kysely({ dialect: new PostgresDialect({ pool }) }),
+      close: () => {
+        release()
+        return Promise.resolve()
+      },
+    }
+  }
+  const kysely = openedOnDemand(options.connectionString, { max: options.maxConnections ?? 10, connectMs })
+  return kysely
+}
+
+/** A pool of its own. After `close()` the next use opens another: a bus can be started again. */
+const openedOnDemand = (
+  connectionString: string,
+  { max, connectMs }: { readonly max: number; readonly connectMs: number },
+): { readonly kysely: Kysely<unknown>; readonly close: () => Promise<void> } => {
+  let opened: Promise<PostgresPool> | undefined
+  const open = (): Promise<PostgresPool> => {
+    opened ??= openPool(connectionString, { max, connectMs }).catch((error: unknown) => {
+      opened = undefined
+      throw error
+    })
+    return opened
+  }
+  const pool: PostgresPool = {
+    connect: async () => (await open()).connect(),
+    end: () => Promise.resolve(),
+    on: () => undefined,
+  }
+  return {
+    kysely: new Kysely({ dialect: new PostgresDialect({ pool: safePool(pool).pool }) }),
+    async close() {
+      const closing = opened
+      opened = undefined
+      if (closing) await (await closing).end()
+    },
+  }
+}

@@ -55,12 +55,14 @@ const isKyselyTransaction = (value: unknown): value is KyselyTransaction => {
 
 /** A pool has `query` too, but every call on it may take another connection. Newer clients say whether a transaction is open. */
 const isClient = (value: unknown): value is ClientInTransaction => {
-  const { query, totalCount, isTransaction, getTransactionStatus } = (value ?? {}) as {
+  const client = (value ?? {}) as {
     readonly query?: unknown
     readonly totalCount?: unknown
     readonly isTransaction?: unknown
     getTransactionStatus?(): string | null
   }
-  if (typeof query !== 'function' || totalCount !== undefined || isTransaction !== undefined) return false
-  return typeof getTransactionStatus !== 'function' || getTransactionStatus.call(value) !== 'I'
+  if (typeof client.query !== 'function' || client.totalCount !== undefined || client.isTransaction !== undefined) {
+    return false
+  }
+  return typeof client.getTransactionStatus !== 'function' || client.getTransactionStatus() !== 'I'
 }

@@ -1,0 +1,77 @@
+import { BusError } from '@buslane/core'
+import type { PostgresPool as KyselyPool } from 'kysely'
+import { isReadOnly } from './errors.ts'
+
+/** A client as a pool of `pg` lends it. */
+export interface PooledClient {
+  query(...query: unknown[]): unknown
+  release(destroy?: Error | boolean): void
+}
+
+/** A pool of `pg`, as far as it is used here. */
+export interface PostgresPool {
+  connect(): Promise<PooledClient>
+  end(): Promise<void>
+  on(event: 'error', listener: (error: Error) => void): unknown
+  off?(event: 'error', listener: (error: Error) => void): unknown
+}
+
+/**
+ * The pool as Kysely is to use it: a connection that turned out to lead to a read-only standby is not put back, so that after a
+ * failover the next one leads to the new primary. `release` ends listening to the pool, which stays its owner's.
+ */
+export const safePool = (pool: PostgresPool): { readonly pool: KyselyPool; readonly release: () => void } => {
+  // Idle connections that break tell the pool, and an error event without a listener would end the process. The pool replaces them,
+  // and whoever needs the database learns of it if that fails, too.
+  const ignore = (): void => {}
+  pool.on('error', ignore)
+  const kyselyPool = {
+    connect: async () => discardReadOnly(await pool.connect()),
+    end: () => Promise.resolve(),
+  }
+  return { pool: kyselyPool as unknown as KyselyPool, release: () => pool.off?.('error', ignore) }
+}
+
+const discardReadOnly = (client: PooledClient): PooledClient => {
+  let readOnly = false
+  return {
+    async query(...query: unknown[]) {
+      try {
+        return await client.query(...query)
+      } catch (error) {
+        readOnly ||= isReadOnly(error)
+        throw error
+      }
+    },
+    release: (destroy) => client.release(readOnly || destroy),
+  }
+}
+
+/** @throws {BusError} `INVALID_ARGUMENT` if `pg` is not installed */
+export const openPool = async (
+  connectionString: string,
+  { max, connectMs }: { readonly max: number; readonly connectMs: number },
+): Promise<PostgresPool> => {
+  const { Pool } = await importPg()
+  return new Pool({
+    connectionString,
+    max,
+    // Without a limit a host that does not answer would hold a start for as long as the system waits.
+    connectionTimeoutMillis: Math.max(1, Math.ceil(connectMs)),
+    keepAlive: true,
+    application_name: 'buslane',
+  })
+}
+
+const importPg = async (): Promise<Pick<typeof import('pg'), 'Pool'>> => {
+  try {
+    const pg = await import('pg')
+    return pg.default
+  } catch (error) {
+    throw new BusError(
+      'INVALID_ARGUMENT',
+      'A connectionString needs the package pg: install it, or give a pool or a kysely instance',
+      { cause: error, retryable: false },
+    )
+  }
+}
