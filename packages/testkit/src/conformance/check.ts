@@ -18,7 +18,7 @@ export interface Check {
 /** What a check works with. */
 export interface CheckContext {
   /** Opens an empty store, which is closed after the check. */
-  open(options?: Partial<OpenOptions>): Promise<Subject>
+  readonly open: (options?: Partial<OpenOptions>) => Promise<Subject>
 }
 
 /** What became of a check. */

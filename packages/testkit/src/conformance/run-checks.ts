@@ -36,7 +36,7 @@ export async function runCheck(check: Check, harness: Harness): Promise<CheckRes
   } catch (error) {
     return { check, status: 'failed', error }
   } finally {
-    for (const { store, subject } of opened) await subject.close().finally(() => store.close())
+    for (const { store, subject } of opened) await closeBoth(subject, store)
   }
 }
 
@@ -50,7 +50,8 @@ export function skipReason({ needs }: Check, { absent }: Harness): string | unde
 /** What is not declared absent is promised: a harness cannot get around a check by leaving something out. */
 function requireDeclared({ needs }: Check, { absent }: Harness, store: OpenStore): void {
   for (const need of needs) {
-    if (!offers(store, need)) throw new CheckFailedError(`what the check needs, \`${need}\`, which is not declared absent`, undefined, 'there')
+    if (!offers(store, need))
+      throw new CheckFailedError(`what the check needs, \`${need}\`, which is not declared absent`, undefined, 'there')
   }
   for (const capability of Object.keys(absent ?? {}) as Capability[]) {
     if (provable(capability) && offers(store, capability))
@@ -59,23 +60,25 @@ function requireDeclared({ needs }: Check, { absent }: Harness, store: OpenStore
 }
 
 /** Whether a store that offers a capability can be seen to. */
-const provable = (capability: Capability): boolean => capability !== 'without-dead-letters' && capability !== 'time-zones'
+const provable = (capability: Capability): boolean =>
+  capability !== 'without-dead-letters' && capability !== 'time-zones'
 
-function offers({ persistence, connect, restart, begin, skewProcessClock }: OpenStore, capability: Capability): boolean {
+function offers(store: OpenStore, capability: Capability): boolean {
+  const { deadLetters, inspect, events } = store.persistence
   switch (capability) {
     case 'dead-letters':
-      return persistence.deadLetters !== undefined
+      return deadLetters !== undefined
     case 'inspect':
-      return persistence.inspect !== undefined
+      return inspect !== undefined
     case 'connections':
     case 'time-zones':
-      return connect !== undefined
+      return store.connect !== undefined
     case 'restart':
-      return restart !== undefined
+      return store.restart !== undefined
     case 'transactions':
-      return begin !== undefined && persistence.events?.appendIn !== undefined && persistence.events.completeIn !== undefined
+      return store.begin !== undefined && events?.appendIn !== undefined && events.completeIn !== undefined
     case 'own-clock':
-      return skewProcessClock !== undefined
+      return store.skewProcessClock !== undefined
     case 'without-dead-letters':
       return true
   }
@@ -84,4 +87,12 @@ function offers({ persistence, connect, restart, begin, skewProcessClock }: Open
 function slackOf({ slackMs = 0 }: Harness): number {
   if (slackMs >= 0 && slackMs <= MOST_SLACK_MS) return slackMs
   throw new CheckFailedError('`slackMs` of the harness', slackMs, `0 to ${MOST_SLACK_MS}`)
+}
+
+async function closeBoth(subject: Subject, store: OpenStore): Promise<void> {
+  try {
+    await subject.close()
+  } finally {
+    await store.close()
+  }
 }

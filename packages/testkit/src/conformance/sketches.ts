@@ -51,6 +51,10 @@ export function failure(message: string, failedAt = 1_700_000_000_000): StoredEr
 /** The handler has failed so often, and will run again. */
 export function trying(attempts: number): Progress {
   return {
-    ship: { status: 'trying', attempts, errors: Array.from({ length: attempts }, (_, index) => failure(`try ${index + 1}`)) },
+    ship: {
+      status: 'trying',
+      attempts,
+      errors: Array.from({ length: attempts }, (_, index) => failure(`try ${index + 1}`)),
+    },
   }
 }

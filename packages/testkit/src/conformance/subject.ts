@@ -29,7 +29,12 @@ export class Subject {
   /** All that must be closed in the end. */
   readonly #instances: EventStore[]
 
-  constructor(opened: OpenStore, slackMs: number, persistence: Persistence = opened.persistence, instances: EventStore[] = []) {
+  constructor(
+    opened: OpenStore,
+    slackMs: number,
+    persistence: Persistence = opened.persistence,
+    instances: EventStore[] = [],
+  ) {
     this.#opened = opened
     this.slackMs = slackMs
     this.#persistence = persistence
@@ -137,7 +142,11 @@ export class Subject {
   async complete(...leases: readonly Lease[]): Promise<void> {
     for (const batch of inBatches(leases, this.events.settings.batchSize)) {
       const answers = await this.events.report(batch.map((lease) => ({ kind: 'complete', lease })))
-      expectEqual('the answers to `complete`', answers.map(({ status }) => status), batch.map(() => 'ok'))
+      expectEqual(
+        'the answers to `complete`',
+        answers.map(({ status }) => status),
+        batch.map(() => 'ok'),
+      )
     }
   }
 
@@ -154,7 +163,8 @@ export class Subject {
   /** Lets the leases of all workers run out but of those named, which are heard of meanwhile. Nobody is rescued yet. */
   async outliveLeases(options: { readonly butOf?: readonly string[] } = {}): Promise<void> {
     await this.passTime(this.leaseMs - this.slackMs - 1)
-    for (const worker of options.butOf ?? []) expectEqual('the answer to a heartbeat', await this.events.heartbeat(worker), 'ok')
+    for (const worker of options.butOf ?? [])
+      expectEqual('the answer to a heartbeat', await this.events.heartbeat(worker), 'ok')
     await this.passTime(this.slackMs + 2)
   }
 
@@ -168,8 +178,8 @@ export class Subject {
 
   /** So many stores on the same data: instances of their own where the harness has them, else this one. */
   async instances(count: number): Promise<Subject[]> {
-    const connect = this.#opened.connect !== undefined
-    return await Promise.all(Array.from({ length: count }, (_, index) => (connect && index > 0 ? this.connect() : this)))
+    if (this.#opened.connect === undefined) return Array.from({ length: count }, () => this)
+    return [this, ...(await Promise.all(Array.from({ length: count - 1 }, () => this.connect())))]
   }
 
   async connect(options: { readonly timeZone?: string } = {}): Promise<Subject> {
@@ -186,7 +196,8 @@ export class Subject {
   }
 
   skewProcessClock(ms: number): void {
-    if (this.#opened.skewProcessClock === undefined) throw new CheckFailedError('`skewProcessClock`', undefined, 'there')
+    if (this.#opened.skewProcessClock === undefined)
+      throw new CheckFailedError('`skewProcessClock`', undefined, 'there')
     this.#opened.skewProcessClock(ms)
   }
 
@@ -216,7 +227,9 @@ export function idsOf(claimed: readonly ClaimedEvent[]): string[] {
 }
 
 export function inBatches<Item>(items: readonly Item[], size: number): Item[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) => items.slice(index * size, (index + 1) * size))
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  )
 }
 
 function stored(appended: Appended): Stored {

@@ -24,7 +24,11 @@ export const claimingChecks: readonly Check[] = [
         workers.map((worker, index) => (instances[index % instances.length] ?? store).claimAll(worker, { limit: 25 })),
       )
       const ids = claims.flatMap(idsOf).toSorted()
-      expectEqual('the ids that were claimed', ids, wanted.map(({ message }) => message.id))
+      expectEqual(
+        'the ids that were claimed',
+        ids,
+        wanted.map(({ message }) => message.id),
+      )
     },
   },
   {
@@ -100,7 +104,10 @@ export const claimingChecks: readonly Check[] = [
         { type: 'order', version: 1, handlers: ['ship'] },
       ]
       await store.ready(types)
-      expectEqual('what is claimed by one that knows the others', await store.claimIds(worker, { types }), ['v2', 'prefix'])
+      expectEqual('what is claimed by one that knows the others', await store.claimIds(worker, { types }), [
+        'v2',
+        'prefix',
+      ])
     },
   },
   {
@@ -114,8 +121,17 @@ export const claimingChecks: readonly Check[] = [
       await store.append(...events(20, 'serial', () => ({ serial: true })))
       await store.append(event('lane', { lane: 'l' }), event('free'))
       const { events: first } = await store.claim(worker, { limit: 5, serialLimit: 2 })
-      expectEqual('what a claim with room for two serial events gives', idsOf(first), ['serial-0000', 'serial-0001', 'lane', 'free'])
-      expectEqual('which of them are serial', first.map(({ serial }) => serial), [true, true, false, false])
+      expectEqual('what a claim with room for two serial events gives', idsOf(first), [
+        'serial-0000',
+        'serial-0001',
+        'lane',
+        'free',
+      ])
+      expectEqual(
+        'which of them are serial',
+        first.map(({ serial }) => serial),
+        [true, true, false, false],
+      )
     },
   },
   {
@@ -135,7 +151,11 @@ export const claimingChecks: readonly Check[] = [
       expectEqual('what the new holder claims', idsOf(held), kinds)
       const reports = stale.map(({ lease, message }) => everyReport(lease)[message.id as Report['kind']])
       const answers = await store.events.report(reports)
-      expectEqual('the answers to the zombie', answers.map(({ status }) => status), kinds.map(() => 'lost'))
+      expectEqual(
+        'the answers to the zombie',
+        answers.map(({ status }) => status),
+        kinds.map(() => 'lost'),
+      )
       expectEqual('what is left to claim', await store.claimIds(holder), [])
       await store.complete(...held.map(({ lease }) => lease))
     },
@@ -153,7 +173,11 @@ export const claimingChecks: readonly Check[] = [
       await store.append(event('b'))
       const second = await store.claimOne(worker)
       const wrong = { key: first.lease.key, token: second.lease.token }
-      expectEqual('the answer', await store.report({ kind: 'complete', lease: { ...wrong, token: `${first.lease.token}x` } }), { status: 'lost' })
+      expectEqual(
+        'the answer',
+        await store.report({ kind: 'complete', lease: { ...wrong, token: `${first.lease.token}x` } }),
+        { status: 'lost' },
+      )
       expectEqual('the answer', await store.report({ kind: 'complete', lease: wrong }), { status: 'lost' })
       await store.complete(first.lease, second.lease)
     },
@@ -166,12 +190,18 @@ export const claimingChecks: readonly Check[] = [
     async run({ open }) {
       const store = await open()
       const worker = await store.join()
-      for (const report of Object.values(everyReport({ key: '', token: '' })).filter(({ kind }) => kind !== 'start' && kind !== 'progress')) {
+      for (const report of Object.values(everyReport({ key: '', token: '' })).filter(
+        ({ kind }) => kind !== 'start' && kind !== 'progress',
+      )) {
         await store.append(event(report.kind))
         const { lease } = await store.claimOne(worker)
         await store.settle({ ...report, lease })
         const again = await store.events.report(Object.values(everyReport(lease)))
-        expectEqual(`the answers after \`${report.kind}\``, again.map(({ status }) => status), again.map(() => 'lost'))
+        expectEqual(
+          `the answers after \`${report.kind}\``,
+          again.map(({ status }) => status),
+          again.map(() => 'lost'),
+        )
         await store.ready()
         await store.claim(worker)
       }
@@ -188,9 +218,16 @@ export const claimingChecks: readonly Check[] = [
       await store.append(...events(4, 'e'))
       const leases = (await store.claim(worker)).events.map(({ lease }) => lease)
       const answers = await store.events.report(
-        leases.map((lease, index) => ({ kind: 'complete', lease: index % 2 === 0 ? lease : { ...lease, token: 'no token' } })),
+        leases.map((lease, index) => ({
+          kind: 'complete',
+          lease: index % 2 === 0 ? lease : { ...lease, token: 'no token' },
+        })),
       )
-      expectEqual('the answers', answers.map(({ status }) => status), ['ok', 'lost', 'ok', 'lost'])
+      expectEqual(
+        'the answers',
+        answers.map(({ status }) => status),
+        ['ok', 'lost', 'ok', 'lost'],
+      )
       await store.events.leave(worker)
       expectEqual('what is left', await store.claimIds(await store.join()), ['e-0001', 'e-0003'])
     },
@@ -205,7 +242,11 @@ export const claimingChecks: readonly Check[] = [
       const [first, second] = [await store.join(), await store.join()]
       await store.append(event('a'), event('b'))
       const claimed = (await store.claim(first, { start: 1 })).events
-      expectEqual('which of them are started', claimed.map(({ started }) => started), [true, false])
+      expectEqual(
+        'which of them are started',
+        claimed.map(({ started }) => started),
+        [true, false],
+      )
       await store.events.report(claimed.map(({ lease }) => ({ kind: 'release', lease })))
       const again = (await store.claim(second)).events
       expectEqual('what the other worker claims', idsOf(again), ['a', 'b'])

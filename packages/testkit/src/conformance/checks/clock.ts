@@ -30,7 +30,11 @@ export const clockChecks: readonly Check[] = [
         await store.complete(lease)
         await store.passTime(HOUR_MS)
         await store.ready()
-        expectEqual('what is claimed when it is due', await store.claimIds(await store.join()), ['at-2', 'at--2', 'at-1'])
+        expectEqual('what is claimed when it is due', await store.claimIds(await store.join()), [
+          'at-2',
+          'at--2',
+          'at-1',
+        ])
       } finally {
         store.skewProcessClock(0)
       }
@@ -65,8 +69,15 @@ export const clockChecks: readonly Check[] = [
       const east = await store.connect({ timeZone: 'Pacific/Kiritimati' })
       const west = await store.connect({ timeZone: 'Pacific/Pago_Pago' })
       const at = Date.UTC(2031, 6, 1, 12, 0, 0, 7)
-      const scheduled = [await east.appendOne(event('east', { due: { at } })), await west.appendOne(event('west', { due: { at } }))]
-      expectEqual('the due times', scheduled.map(({ dueAt }) => dueAt), [at, at])
+      const scheduled = [
+        await east.appendOne(event('east', { due: { at } })),
+        await west.appendOne(event('west', { due: { at } })),
+      ]
+      expectEqual(
+        'the due times',
+        scheduled.map(({ dueAt }) => dueAt),
+        [at, at],
+      )
       await east.append(event('delayed', { due: { delayMs: HOUR_MS } }), event('held'))
       const { acceptedAt } = await east.claimOne(await east.join())
       expectEqual('how many a sweep rescues', (await west.events.sweep()).rescued, 0)

@@ -70,12 +70,18 @@ export const idempotencyChecks: readonly Check[] = [
       const store = await open()
       const instances = await store.instances(4)
       const answers = await Promise.all(
-        Array.from({ length: AT_ONCE }, (_, index) => appendWithKey(instances[index % instances.length] ?? store, `e${index}`)),
+        Array.from({ length: AT_ONCE }, (_, index) =>
+          appendWithKey(instances[index % instances.length] ?? store, `e${index}`),
+        ),
       )
       expectEqual('how many were stored', answers.filter(({ status }) => status === 'stored').length, 1)
       const claimed = await store.claimOne(await store.join())
       const duplicates = answers.filter((answer) => answer.status === 'duplicate')
-      expectEqual('the ids that the duplicates are of', duplicates.map(({ id }) => id), Array.from({ length: AT_ONCE - 1 }, () => claimed.message.id))
+      expectEqual(
+        'the ids that the duplicates are of',
+        duplicates.map(({ id }) => id),
+        Array.from({ length: AT_ONCE - 1 }, () => claimed.message.id),
+      )
     },
   },
   {
@@ -89,10 +95,20 @@ export const idempotencyChecks: readonly Check[] = [
       for (let round = 0; round < 20; round += 1) {
         const answers = await Promise.all(
           instances.map((instance, index) =>
-            instance.events.append([event(`r${round}.${index}`, { idempotencyKey: `k${round}`, due: { delayMs: 60_000 } })], undefined),
+            instance.events.append(
+              [event(`r${round}.${index}`, { idempotencyKey: `k${round}`, due: { delayMs: 60_000 } })],
+              undefined,
+            ),
           ),
         )
-        expectEqual('the answers', answers.flat().map(({ status }) => status).toSorted(), ['duplicate', 'stored'])
+        expectEqual(
+          'the answers',
+          answers
+            .flat()
+            .map(({ status }) => status)
+            .toSorted(),
+          ['duplicate', 'stored'],
+        )
       }
     },
   },
@@ -135,13 +151,11 @@ export const idempotencyChecks: readonly Check[] = [
         ],
         undefined,
       )
-      expectEqual('the answers', answers.map((answer) => (answer.status === 'duplicate' ? answer.id : answer.status)), [
-        'stored',
-        'old',
-        'stored',
-        'b',
-        'stored',
-      ])
+      expectEqual(
+        'the answers',
+        answers.map((answer) => (answer.status === 'duplicate' ? answer.id : answer.status)),
+        ['stored', 'old', 'stored', 'b', 'stored'],
+      )
       expectEqual('what is claimed', await store.claimIds(await store.join()), ['old', 'a', 'b', 'c'])
     },
   },
@@ -155,10 +169,24 @@ export const idempotencyChecks: readonly Check[] = [
       const long = 'k'.repeat(400)
       // The first two have the same Adler-32 sum, the next four are equal to a careless collation.
       const keys = ['order-aca', 'order-bab', 'é', 'e\u0301', 'É', 'e', ' e', 'e ', '', `${long}1`, `${long}2`, 'null']
-      const answers = await store.events.append(keys.map((idempotencyKey, index) => event(`e${index}`, { idempotencyKey })), undefined)
-      expectEqual('the answers', answers.map(({ status }) => status), keys.map(() => 'stored'))
-      const again = await store.events.append(keys.map((idempotencyKey) => event('again', { idempotencyKey })), undefined)
-      expectEqual('the ids of the duplicates', again.map((answer) => answer.status === 'duplicate' && answer.id), keys.map((_, index) => `e${index}`))
+      const answers = await store.events.append(
+        keys.map((idempotencyKey, index) => event(`e${index}`, { idempotencyKey })),
+        undefined,
+      )
+      expectEqual(
+        'the answers',
+        answers.map(({ status }) => status),
+        keys.map(() => 'stored'),
+      )
+      const again = await store.events.append(
+        keys.map((idempotencyKey) => event('again', { idempotencyKey })),
+        undefined,
+      )
+      expectEqual(
+        'the ids of the duplicates',
+        again.map((answer) => answer.status === 'duplicate' && answer.id),
+        keys.map((_, index) => `e${index}`),
+      )
     },
   },
   {
@@ -186,7 +214,11 @@ export const idempotencyChecks: readonly Check[] = [
         `"${'x'.repeat(1_048_574)}"`,
         "'; drop table events; --",
       ]
-      await store.append(...payloads.map((payload, index) => event(`e${index}`, { payload, headers: payload.slice(0, 1_000), sessionId: `ß\\'"${index}` })))
+      await store.append(
+        ...payloads.map((payload, index) =>
+          event(`e${index}`, { payload, headers: payload.slice(0, 1_000), sessionId: `ß\\'"${index}` }),
+        ),
+      )
       const claimed = (await store.claim(await store.join())).events
       for (const [index, payload] of payloads.entries()) {
         expectEqual(`payload ${index}`, claimed[index]?.message.payload, payload)
@@ -204,9 +236,17 @@ export const idempotencyChecks: readonly Check[] = [
       const store = await open({ idempotencyRetentionMs: RETENTION_MS })
       const names = ['running', 'dead', 'done', 'waiting']
       const worker = await store.join()
-      await store.append(...names.map((name) => event(name, { idempotencyKey: name, due: name === 'waiting' ? { delayMs: 100 * RETENTION_MS } : undefined })))
+      await store.append(
+        ...names.map((name) =>
+          event(name, { idempotencyKey: name, due: name === 'waiting' ? { delayMs: 100 * RETENTION_MS } : undefined }),
+        ),
+      )
       const held = (await store.claim(worker)).events
-      const leaseOf = (id: string): { key: string; token: string } => present(id, held.find(({ message }) => message.id === id)).lease
+      const leaseOf = (id: string): { key: string; token: string } =>
+        present(
+          id,
+          held.find(({ message }) => message.id === id),
+        ).lease
       await store.settle({ kind: 'dead', lease: leaseOf('dead'), reason: 'failed', progress: {} })
       await store.complete(leaseOf('done'))
       for (let round = 0; round < 4; round += 1) {
@@ -214,8 +254,15 @@ export const idempotencyChecks: readonly Check[] = [
         expectEqual('what a heartbeat answers', await store.events.heartbeat(worker), 'ok')
         await store.events.sweep()
       }
-      const answers = await store.events.append(names.map((name) => event(`${name}-again`, { idempotencyKey: name })), undefined)
-      expectEqual('the answers', answers.map(({ status }) => status), ['duplicate', 'duplicate', 'stored', 'duplicate'])
+      const answers = await store.events.append(
+        names.map((name) => event(`${name}-again`, { idempotencyKey: name })),
+        undefined,
+      )
+      expectEqual(
+        'the answers',
+        answers.map(({ status }) => status),
+        ['duplicate', 'duplicate', 'stored', 'duplicate'],
+      )
       await store.complete(leaseOf('running'))
     },
   },
@@ -240,7 +287,9 @@ export const idempotencyChecks: readonly Check[] = [
       const stored = { old: 0, young: 0 }
       for (const prefix of ['old', 'young'] as const)
         for (let index = 0; index < 1_200; index += 100) {
-          const batch = Array.from({ length: 100 }, (_, offset) => event('again', { idempotencyKey: `${prefix}${index + offset}` }))
+          const batch = Array.from({ length: 100 }, (_, offset) =>
+            event('again', { idempotencyKey: `${prefix}${index + offset}` }),
+          )
           const answers = await store.events.append(batch, undefined)
           stored[prefix] += answers.filter(({ status }) => status === 'stored').length
         }

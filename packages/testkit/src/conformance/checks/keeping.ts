@@ -17,8 +17,16 @@ export const keepingChecks: readonly Check[] = [
       const store = await open()
       const [worker, other] = [await store.join(), await store.join()]
       const kept = await store.appendBy(worker, event('a', { keep: KEEP }), event('b', { keep: START }), event('c'))
-      expectEqual('which are leased', kept.map(({ lease }) => lease !== undefined), [true, true, false])
-      expectEqual('which are started', kept.map(({ started }) => started), [false, true, false])
+      expectEqual(
+        'which are leased',
+        kept.map(({ lease }) => lease !== undefined),
+        [true, true, false],
+      )
+      expectEqual(
+        'which are started',
+        kept.map(({ started }) => started),
+        [false, true, false],
+      )
       expectEqual('what another worker claims', await store.claimIds(other), ['c'])
       await store.complete(...kept.flatMap(({ lease }) => lease ?? []))
       await store.killWorkers()
@@ -37,7 +45,12 @@ export const keepingChecks: readonly Check[] = [
       const claimed = (await store.claim(await store.join())).events
       expectEqual(
         'what is known of them',
-        claimed.map(({ message, unreported, interruptions, handlers }) => [message.id, unreported, interruptions, handlers]),
+        claimed.map(({ message, unreported, interruptions, handlers }) => [
+          message.id,
+          unreported,
+          interruptions,
+          handlers,
+        ]),
         [
           ['a', 1, 1, ['ship', 'bill']],
           ['b', 0, 0, undefined],
@@ -53,8 +66,16 @@ export const keepingChecks: readonly Check[] = [
     async run({ open }) {
       const store = await open()
       const worker = await store.join()
-      const kept = await store.appendBy(worker, event('later', { keep: START, due: { delayMs: 60_000 } }), event('past', { keep: KEEP, due: { at: 1_000 } }))
-      expectEqual('which are leased', kept.map(({ lease }) => lease !== undefined), [false, true])
+      const kept = await store.appendBy(
+        worker,
+        event('later', { keep: START, due: { delayMs: 60_000 } }),
+        event('past', { keep: KEEP, due: { at: 1_000 } }),
+      )
+      expectEqual(
+        'which are leased',
+        kept.map(({ lease }) => lease !== undefined),
+        [false, true],
+      )
       expectEqual('whether the later one is started', kept[0]?.started, false)
       await store.passTime(60_000)
       await store.ready()
@@ -70,10 +91,22 @@ export const keepingChecks: readonly Check[] = [
       const store = await open()
       const [worker, other] = [await store.join(), await store.join()]
       const kept = await store.appendBy(worker, ...events(3, 'x', () => ({ lane: 'x', keep: START })))
-      expectEqual('which are leased', kept.map(({ lease }) => lease !== undefined), [true, true, true])
-      expectEqual('which are started', kept.map(({ started }) => started), [true, false, false])
+      expectEqual(
+        'which are leased',
+        kept.map(({ lease }) => lease !== undefined),
+        [true, true, true],
+      )
+      expectEqual(
+        'which are started',
+        kept.map(({ started }) => started),
+        [true, false, false],
+      )
       const next = await store.appendBy(worker, event('next', { lane: 'x', keep: START }))
-      expectEqual('the next one', next.map(({ lease, started }) => [lease !== undefined, started]), [[true, false]])
+      expectEqual(
+        'the next one',
+        next.map(({ lease, started }) => [lease !== undefined, started]),
+        [[true, false]],
+      )
       const [foreign] = await store.appendBy(other, event('foreign', { lane: 'x', keep: START }))
       expectEqual('one of another worker', [foreign?.lease, foreign?.started], [undefined, false])
       expectEqual('what the other worker claims', await store.claimIds(other), [])
@@ -123,8 +156,17 @@ export const keepingChecks: readonly Check[] = [
       const store = await open()
       const dead = await store.join()
       await store.killWorkers()
-      const appended = await store.appendBy(dead, event('a', { keep: START }), event('b', { lane: 'x', keep: KEEP }), event('c', { mine: true }))
-      expectEqual('the leases', appended.map(({ lease }) => lease), [undefined, undefined, undefined])
+      const appended = await store.appendBy(
+        dead,
+        event('a', { keep: START }),
+        event('b', { lane: 'x', keep: KEEP }),
+        event('c', { mine: true }),
+      )
+      expectEqual(
+        'the leases',
+        appended.map(({ lease }) => lease),
+        [undefined, undefined, undefined],
+      )
       const { events: none, exhausted } = await store.claim(dead)
       expectEqual('what the dead worker claims', { none, exhausted }, { none: [], exhausted: true })
       expectEqual('what a live one claims', await store.claimIds(await store.join()), ['a', 'b', 'c'])
@@ -161,14 +203,23 @@ export const keepingChecks: readonly Check[] = [
         await store.append(event(`claimed${round}`), event(`lane${round}`, { lane: 'x' }))
         await Promise.all([
           first.claim(worker, { types: HANDLED }),
-          second.appendBy(worker, event(`kept${round}`, { keep: KEEP, orderOffsetMs: 1_000 }), event(`mine${round}`, { mine: true, orderOffsetMs: 2_000 })),
+          second.appendBy(
+            worker,
+            event(`kept${round}`, { keep: KEEP, orderOffsetMs: 1_000 }),
+            event(`mine${round}`, { mine: true, orderOffsetMs: 2_000 }),
+          ),
           third.events.leave(worker),
         ])
         await store.events.sweep()
         await store.ready()
         const heir = await store.claim(await store.join())
         const ids = heir.events.map(({ message }) => message.id)
-        expectEqual('what another worker claims', ids.toSorted(), [`claimed${round}`, `kept${round}`, `lane${round}`, `mine${round}`])
+        expectEqual('what another worker claims', ids.toSorted(), [
+          `claimed${round}`,
+          `kept${round}`,
+          `lane${round}`,
+          `mine${round}`,
+        ])
         await store.complete(...heir.events.map(({ lease }) => lease))
       }
     },
@@ -183,7 +234,11 @@ export const keepingChecks: readonly Check[] = [
       const worker = await store.join()
       const both = [event('a', { idempotencyKey: 'k', keep: START }), event('b', { idempotencyKey: 'k', keep: START })]
       const answers: readonly Appended[] = await store.events.append(both, worker)
-      expectEqual('the answers', answers.map(({ status }) => status), ['stored', 'duplicate'])
+      expectEqual(
+        'the answers',
+        answers.map(({ status }) => status),
+        ['stored', 'duplicate'],
+      )
       const [first] = answers
       const lease = present('the lease of the first', first?.status === 'stored' ? first.lease : undefined)
       await store.complete(lease)

@@ -77,12 +77,21 @@ export const lanePassingChecks: readonly Check[] = [
     needs: [],
     async run({ open }) {
       const store = await open()
-      await store.append(event('paused', STRANGE), event('a', X), event('b', { lane: 'y' }), event('free', { type: 'order.strange' }))
+      await store.append(
+        event('paused', STRANGE),
+        event('a', X),
+        event('b', { lane: 'y' }),
+        event('free', { type: 'order.strange' }),
+      )
       const worker = await store.join()
       const paused = [...HANDLED, { ...STRANGE_TYPE, paused: true }]
       expectEqual('what is claimed', await store.claimIds(worker, { types: paused }), ['b'])
       const open_ = [...HANDLED, STRANGE_TYPE]
-      expectEqual('what is claimed after the pause', await store.claimIds(worker, { types: open_ }), ['paused', 'a', 'free'])
+      expectEqual('what is claimed after the pause', await store.claimIds(worker, { types: open_ }), [
+        'paused',
+        'a',
+        'free',
+      ])
     },
   },
   {
@@ -110,7 +119,7 @@ export const lanePassingChecks: readonly Check[] = [
       const types = [...HANDLED, { type: 'order.paused', version: 1, handlers: ['ship'], paused: true }]
       const worker = await store.join()
       const ids: string[] = []
-      for (let exhausted = false; !exhausted; ) {
+      for (let exhausted = false; !exhausted;) {
         const claimed = await store.claim(worker, { types, limit: 10 })
         ids.push(...claimed.events.map(({ message }) => message.id))
         exhausted = claimed.exhausted

@@ -24,9 +24,12 @@ export const laneRaceChecks: readonly Check[] = [
       await store.appendMany(events(LANES * PER_LANE, 'e', (index) => ({ lane: `l${index % LANES}` })))
       const instances = await store.instances(4)
       const log = new Map<string, Entry[]>()
-      const done = await Promise.all(Array.from({ length: 8 }, (_, index) => work(instances[index % instances.length] ?? store, log)))
+      const done = await Promise.all(
+        Array.from({ length: 8 }, (_, index) => work(instances[index % instances.length] ?? store, log)),
+      )
       expectEqual('how many were handled', sum(done), LANES * PER_LANE)
-      for (let lane = 0; lane < LANES; lane += 1) expectEqual(`the log of lane ${lane}`, log.get(`l${lane}`), wantedLog(lane))
+      for (let lane = 0; lane < LANES; lane += 1)
+        expectEqual(`the log of lane ${lane}`, log.get(`l${lane}`), wantedLog(lane))
     },
   },
   {
@@ -68,12 +71,18 @@ export const laneRaceChecks: readonly Check[] = [
       for (let round = 0; round < 15; round += 1) {
         const workers = await Promise.all(instances.map((instance) => instance.join()))
         const claims = await Promise.all(
-          instances.map((instance, index) => instance.claim(workers[index] ?? '', { limit: 4, laneLimit: 2, start: round % 2 })),
+          instances.map((instance, index) =>
+            instance.claim(workers[index] ?? '', { limit: 4, laneLimit: 2, start: round % 2 }),
+          ),
         )
         const holders = new Map<string, Set<number>>()
         for (const [index, { events: held }] of claims.entries())
           for (const { lane = '' } of held) holders.set(lane, (holders.get(lane) ?? new Set()).add(index))
-        expectEqual('how many workers hold each lane', [...holders.values()].map(({ size }) => size), [...holders].map(() => 1))
+        expectEqual(
+          'how many workers hold each lane',
+          [...holders.values()].map(({ size }) => size),
+          [...holders].map(() => 1),
+        )
         const leases = claims.flatMap(({ events: held }) => held.map(({ lease }) => lease))
         const [first, ...others] = leases
         await Promise.all([
@@ -84,7 +93,11 @@ export const laneRaceChecks: readonly Check[] = [
         await store.ready()
       }
       const rest = (await store.claim(await store.join())).events
-      expectEqual('what is left', idsOf(rest).toSorted(), Array.from({ length: 9 }, (_, index) => idOf('e', index)))
+      expectEqual(
+        'what is left',
+        idsOf(rest).toSorted(),
+        Array.from({ length: 9 }, (_, index) => idOf('e', index)),
+      )
     },
   },
 ]
@@ -93,7 +106,7 @@ export const laneRaceChecks: readonly Check[] = [
 async function work(store: Subject, log: Map<string, Entry[]>, ended: () => boolean = () => true): Promise<number> {
   const worker = await store.join()
   let handled = 0
-  for (let idle = 0; idle < 3; ) {
+  for (let idle = 0; idle < 3;) {
     const last = ended()
     const claimed = (await store.claim(worker, { types: HANDLED, limit: 6, laneLimit: 3 })).events
     for (const { lane = '', message, lease } of claimed) {

@@ -66,7 +66,10 @@ export const laneChecks: readonly Check[] = [
       const first = (await store.claim(worker, { laneLimit: 3 })).events
       expectEqual('how many of each lane', [ofLane(first, 'x'), ofLane(first, 'y')], [3, 2])
       expectEqual('what comes on top', await store.claimIds(worker, { laneLimit: 4 }), ['x-0003'])
-      const oldest = present('the first of the lane', first.find(({ message }) => message.id === 'x-0000'))
+      const oldest = present(
+        'the first of the lane',
+        first.find(({ message }) => message.id === 'x-0000'),
+      )
       await store.complete(oldest.lease)
       expectEqual('what comes after a completion', await store.claimIds(worker, { laneLimit: 4 }), ['x-0004'])
     },
@@ -163,7 +166,11 @@ export const laneChecks: readonly Check[] = [
       expectEqual('whether an earlier event overtakes', overtaken, true)
       await store.settle({ kind: 'release', lease: third?.lease ?? lease })
       const then = await store.claimIds(worker)
-      expectEqual('what is claimed then', then.filter((id) => id !== 'y'), ['urgent', 'x-0002', 'x-0003'])
+      expectEqual(
+        'what is claimed then',
+        then.filter((id) => id !== 'y'),
+        ['urgent', 'x-0002', 'x-0003'],
+      )
     },
   },
   {

@@ -104,7 +104,11 @@ export const leaseChecks: readonly Check[] = [
         const [beat] = await Promise.all([(here ?? store).events.heartbeat(worker), (there ?? store).events.sweep()])
         const answers = await store.events.report(held.map(({ lease }) => ({ kind: 'complete', lease })))
         const expected = held.map(() => beat)
-        expectEqual(`the answers after \`${beat}\``, answers.map(({ status }) => status), expected)
+        expectEqual(
+          `the answers after \`${beat}\``,
+          answers.map(({ status }) => status),
+          expected,
+        )
         const rest = (await store.claim(await store.join())).events
         expectEqual('what is left', idsOf(rest), beat === 'ok' ? [] : idsOf(held))
         await store.complete(...rest.map(({ lease }) => lease))
@@ -146,7 +150,11 @@ export const leaseChecks: readonly Check[] = [
       for (let last = -1; last !== 0; rescued += last) last = (await store.events.sweep()).rescued
       expectEqual('how many events were rescued', rescued, held)
       const claimed = await store.claimAll(await store.join(), { limit: 200, laneLimit: 1_000 })
-      expectEqual('the ids that are claimed', idsOf(claimed).toSorted(), wanted.map(({ message }) => message.id))
+      expectEqual(
+        'the ids that are claimed',
+        idsOf(claimed).toSorted(),
+        wanted.map(({ message }) => message.id),
+      )
     },
   },
   {

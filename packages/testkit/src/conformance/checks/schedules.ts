@@ -44,7 +44,11 @@ export const scheduleChecks: readonly Check[] = [
       expectEqual('the answer when none is scheduled', (await store.ready()).nextDueInMs, undefined)
       await store.append(event('b', { due: { delayMs: 2 * HOUR_MS } }), event('a', { due: { delayMs: HOUR_MS } }))
       const { nextDueInMs = Number.NaN } = await store.ready()
-      expectEqual(`whether ${nextDueInMs} ms is an hour`, nextDueInMs <= HOUR_MS && nextDueInMs >= HOUR_MS - store.slackMs, true)
+      expectEqual(
+        `whether ${nextDueInMs} ms is an hour`,
+        nextDueInMs <= HOUR_MS && nextDueInMs >= HOUR_MS - store.slackMs,
+        true,
+      )
     },
   },
   {
@@ -68,8 +72,16 @@ export const scheduleChecks: readonly Check[] = [
       await store.ready()
       const claimed = (await store.claim(worker)).events
       expectEqual('what is claimed then', idsOf(claimed), ['retry', 'defer'])
-      expectEqual('their progress', claimed.map((one) => one.progress), [progress, {}])
-      expectEqual('which of them waits for a handler', claimed.map(({ deferredSince }) => deferredSince !== undefined), [false, true])
+      expectEqual(
+        'their progress',
+        claimed.map((one) => one.progress),
+        [progress, {}],
+      )
+      expectEqual(
+        'which of them waits for a handler',
+        claimed.map(({ deferredSince }) => deferredSince !== undefined),
+        [false, true],
+      )
     },
   },
   {
@@ -81,7 +93,11 @@ export const scheduleChecks: readonly Check[] = [
       const store = await open()
       const times = [0, 1_000_000_000_123, ...CLOCK_CHANGES, YEAR_9999]
       const appended = await store.append(...times.map((at, index) => event(idOf('e', index), { due: { at } })))
-      expectEqual('the due times', appended.map(({ dueAt }) => dueAt), times)
+      expectEqual(
+        'the due times',
+        appended.map(({ dueAt }) => dueAt),
+        times,
+      )
       expectEqual('what is claimed', await store.claimIds(await store.join()), ['e-0000', 'e-0001'])
     },
   },
@@ -95,8 +111,16 @@ export const scheduleChecks: readonly Check[] = [
       const times = [...CLOCK_CHANGES, YEAR_9999]
       const appended = await store.append(...times.map((at, index) => event(idOf('e', index), { due: { at } })))
       const shown = await Promise.all(appended.map(({ key }) => store.inspect.get(key)))
-      expectEqual('the due times', shown.map((one) => one?.dueAt), times)
-      expectEqual('the states', shown.map((one) => one?.state), times.map(() => 'scheduled'))
+      expectEqual(
+        'the due times',
+        shown.map((one) => one?.dueAt),
+        times,
+      )
+      expectEqual(
+        'the states',
+        shown.map((one) => one?.state),
+        times.map(() => 'scheduled'),
+      )
     },
   },
   {
@@ -114,7 +138,11 @@ export const scheduleChecks: readonly Check[] = [
       await store.events.heartbeat(worker)
       await store.ready()
       const claimed = idsOf(await store.claimAll(worker, { limit: batch }))
-      expectEqual('the order of the claims', claimed, Array.from({ length: count }, (_, index) => idOf('e', count - 1 - index)))
+      expectEqual(
+        'the order of the claims',
+        claimed,
+        Array.from({ length: count }, (_, index) => idOf('e', count - 1 - index)),
+      )
     },
   },
   {
@@ -135,7 +163,11 @@ export const scheduleChecks: readonly Check[] = [
       expectEqual('the order keys, from acceptance', keys, [50_000, -40_000, 0, 0])
       const claimed = (await store.claim(await store.join())).events
       expectEqual('what is claimed', idsOf(claimed), ['high', 'first', 'second', 'low'])
-      expectEqual('its order keys', claimed.map(({ orderKey }) => orderKey - acceptedAt), [-40_000, 0, 0, 50_000])
+      expectEqual(
+        'its order keys',
+        claimed.map(({ orderKey }) => orderKey - acceptedAt),
+        [-40_000, 0, 0, 50_000],
+      )
     },
   },
   {
@@ -145,11 +177,21 @@ export const scheduleChecks: readonly Check[] = [
     needs: [],
     async run({ open }) {
       const store = await open()
-      await store.append(...[90, 10.5, 50, 10, 0, -3].map((priority) => event(`p${priority}`, { priority, orderOffsetMs: undefined })))
+      await store.append(
+        ...[90, 10.5, 50, 10, 0, -3].map((priority) => event(`p${priority}`, { priority, orderOffsetMs: undefined })),
+      )
       const claimed = (await store.claim(await store.join())).events
       expectEqual('what is claimed', idsOf(claimed), ['p-3', 'p0', 'p10', 'p10.5', 'p50', 'p90'])
-      expectEqual('its priorities', claimed.map(({ priority }) => priority), [-3, 0, 10, 10.5, 50, 90])
-      expectEqual('its order keys', claimed.map(({ orderKey }) => orderKey), [-3, 0, 10, 10.5, 50, 90])
+      expectEqual(
+        'its priorities',
+        claimed.map(({ priority }) => priority),
+        [-3, 0, 10, 10.5, 50, 90],
+      )
+      expectEqual(
+        'its order keys',
+        claimed.map(({ orderKey }) => orderKey),
+        [-3, 0, 10, 10.5, 50, 90],
+      )
     },
   },
   {
@@ -161,7 +203,10 @@ export const scheduleChecks: readonly Check[] = [
       const store = await open()
       const wanted: string[] = []
       for (let round = 0; round < 12; round += 1) {
-        const batch = events(9, `r${String(round).padStart(2, '0')}`, () => ({ priority: 50, orderOffsetMs: undefined }))
+        const batch = events(9, `r${String(round).padStart(2, '0')}`, () => ({
+          priority: 50,
+          orderOffsetMs: undefined,
+        }))
         wanted.push(...batch.map(({ message }) => message.id))
         await store.append(...batch)
       }
@@ -178,15 +223,23 @@ export const scheduleChecks: readonly Check[] = [
       await store.append(event('started', { expiresInMs: 60_000 }))
       await store.claimOne(await store.join(), { start: 1 })
       await store.killWorkers()
-      await store.append(event('short', { expiresInMs: 60_000 }), event('long', { expiresInMs: HOUR_MS }), event('never'))
+      await store.append(
+        event('short', { expiresInMs: 60_000 }),
+        event('long', { expiresInMs: HOUR_MS }),
+        event('never'),
+      )
       await store.passTime(60_001)
       const claimed = (await store.claim(await store.join())).events
-      expectEqual('which have expired', claimed.map(({ message, expired }) => [message.id, expired]), [
-        ['started', false],
-        ['short', true],
-        ['long', false],
-        ['never', false],
-      ])
+      expectEqual(
+        'which have expired',
+        claimed.map(({ message, expired }) => [message.id, expired]),
+        [
+          ['started', false],
+          ['short', true],
+          ['long', false],
+          ['never', false],
+        ],
+      )
     },
   },
 ]

@@ -18,7 +18,11 @@ export const settlingChecks: readonly Check[] = [
       await store.complete(first?.lease ?? { key: '', token: '' })
       expectEqual('what is shown of it', await store.inspect.get(first?.lease.key ?? ''), undefined)
       const { entries } = await store.inspect.list()
-      expectEqual('what is listed', entries.map(({ message, state }) => [message.id, state]), [['b', 'running']])
+      expectEqual(
+        'what is listed',
+        entries.map(({ message, state }) => [message.id, state]),
+        [['b', 'running']],
+      )
     },
   },
   {
@@ -55,12 +59,16 @@ export const settlingChecks: readonly Check[] = [
       await store.settle({ kind: 'retry', lease, progress: trying(2), delayMs: 0 })
       await store.ready()
       const { progress, unreported, interruptions, handlers } = await store.claimOne(worker)
-      expectEqual('what is known', { progress, unreported, interruptions, handlers }, {
-        progress: trying(2),
-        unreported: 0,
-        interruptions: 0,
-        handlers: ['ship'],
-      })
+      expectEqual(
+        'what is known',
+        { progress, unreported, interruptions, handlers },
+        {
+          progress: trying(2),
+          unreported: 0,
+          interruptions: 0,
+          handlers: ['ship'],
+        },
+      )
     },
   },
   {
@@ -118,10 +126,18 @@ export const settlingChecks: readonly Check[] = [
         { kind: 'complete', lease: first?.lease ?? none },
         { kind: 'start', lease: second?.lease ?? none, handlers: ['ship'] },
       ])
-      expectEqual('the answers', answers.map(({ status }) => status), ['ok', 'ok'])
+      expectEqual(
+        'the answers',
+        answers.map(({ status }) => status),
+        ['ok', 'ok'],
+      )
       await store.killWorkers()
       const claimed = (await store.claim(await store.join())).events
-      expectEqual('what is left', claimed.map(({ message, interruptions }) => [message.id, interruptions]), [['x-0001', 1]])
+      expectEqual(
+        'what is left',
+        claimed.map(({ message, interruptions }) => [message.id, interruptions]),
+        [['x-0001', 1]],
+      )
     },
   },
   {
@@ -150,7 +166,16 @@ export const settlingChecks: readonly Check[] = [
       await store.settle({ kind: 'undecodable', lease: undecodable ?? none, error: failure('no') })
       await store.settle({ kind: 'dead', lease: dead ?? none, reason: 'failed', progress: {} })
       await store.append(event('ready', { type: 'order.other' }), event('scheduled', { due: { delayMs: 60_000 } }))
-      const { scheduled, ready, running, undecodable: unread, dead: stays, deadLetters, workers, stuck } = await store.inspect.counts()
+      const {
+        scheduled,
+        ready,
+        running,
+        undecodable: unread,
+        dead: stays,
+        deadLetters,
+        workers,
+        stuck,
+      } = await store.inspect.counts()
       expectEqual(
         'the counts',
         { scheduled, ready, running, unread, stays, deadLetters, workers, stuck },
@@ -177,13 +202,17 @@ export const settlingChecks: readonly Check[] = [
       await store.events.cancel(appended[1]?.key ?? '')
       await store.append(event('new'))
       const ids = first.entries.map(({ message }) => message.id)
-      for (let cursor = first.next; cursor !== undefined; ) {
+      for (let cursor = first.next; cursor !== undefined;) {
         const page = await store.inspect.list({ limit: 4, cursor })
         ids.push(...page.entries.map(({ message }) => message.id))
         cursor = page.next
       }
       const wanted = events(10, 'e').map(({ message }) => message.id)
-      expectEqual('what the pages have', ids.filter((id) => id !== 'new'), wanted)
+      expectEqual(
+        'what the pages have',
+        ids.filter((id) => id !== 'new'),
+        wanted,
+      )
       expectEqual('what is claimed', idsOf((await store.claim(await store.join())).events).length, 10)
     },
   },

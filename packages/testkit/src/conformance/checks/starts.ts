@@ -16,14 +16,34 @@ export const startChecks: readonly Check[] = [
       const store = await open()
       await store.append(...events(3, 'e'))
       const first = (await store.claim(await store.join(), { start: 1 })).events
-      expectEqual('which are started', first.map(({ started }) => started), [true, false, false])
-      expectEqual('the starts before this claim', first.map(({ unreported }) => unreported), [0, 0, 0])
+      expectEqual(
+        'which are started',
+        first.map(({ started }) => started),
+        [true, false, false],
+      )
+      expectEqual(
+        'the starts before this claim',
+        first.map(({ unreported }) => unreported),
+        [0, 0, 0],
+      )
       await store.killWorkers()
       const second = (await store.claim(await store.join())).events
       expectEqual('what is claimed again', idsOf(second), ['e-0000', 'e-0001', 'e-0002'])
-      expectEqual('the unreported starts', second.map(({ unreported }) => unreported), [1, 0, 0])
-      expectEqual('the interruptions', second.map(({ interruptions }) => interruptions), [1, 0, 0])
-      expectEqual('which are started', second.map(({ started }) => started), [false, false, false])
+      expectEqual(
+        'the unreported starts',
+        second.map(({ unreported }) => unreported),
+        [1, 0, 0],
+      )
+      expectEqual(
+        'the interruptions',
+        second.map(({ interruptions }) => interruptions),
+        [1, 0, 0],
+      )
+      expectEqual(
+        'which are started',
+        second.map(({ started }) => started),
+        [false, false, false],
+      )
     },
   },
   {
@@ -40,7 +60,12 @@ export const startChecks: readonly Check[] = [
       const again = (await store.claim(await store.join())).events
       expectEqual(
         'what is known of them',
-        again.map(({ message, unreported, interruptions, handlers }) => [message.id, unreported, interruptions, handlers]),
+        again.map(({ message, unreported, interruptions, handlers }) => [
+          message.id,
+          unreported,
+          interruptions,
+          handlers,
+        ]),
         [
           ['a', 1, 1, ['ship', 'bill']],
           ['b', 0, 0, undefined],
@@ -128,9 +153,11 @@ export const startChecks: readonly Check[] = [
       }
       expectEqual('what is claimed then', await store.claimIds(await store.join(), { start: 1 }), ['other'])
       const letters = await store.letters()
-      expectEqual('the dead letters', letters.map(({ message, reason }) => [message.id, reason]), [
-        ['poison', 'attempts-exhausted-without-report'],
-      ])
+      expectEqual(
+        'the dead letters',
+        letters.map(({ message, reason }) => [message.id, reason]),
+        [['poison', 'attempts-exhausted-without-report']],
+      )
     },
   },
   {
@@ -181,13 +208,19 @@ export const startChecks: readonly Check[] = [
       const store = await open()
       await store.append(event('started', { onCrash: 'fail' }), event('ahead', { onCrash: 'fail' }))
       const claimed = (await store.claim(await store.join(), { start: 1 })).events
-      expectEqual('what is to happen on a crash', claimed.map(({ onCrash }) => onCrash), ['fail', 'fail'])
+      expectEqual(
+        'what is to happen on a crash',
+        claimed.map(({ onCrash }) => onCrash),
+        ['fail', 'fail'],
+      )
       await store.killWorkers()
       expectEqual('what is claimed again', await store.claimIds(await store.join()), ['ahead'])
       const letters = await store.letters()
-      expectEqual('the dead letters', letters.map(({ message, reason, onCrash }) => [message.id, reason, onCrash]), [
-        ['started', 'interrupted', 'fail'],
-      ])
+      expectEqual(
+        'the dead letters',
+        letters.map(({ message, reason, onCrash }) => [message.id, reason, onCrash]),
+        [['started', 'interrupted', 'fail']],
+      )
     },
   },
   {
@@ -202,12 +235,20 @@ export const startChecks: readonly Check[] = [
       await store.claim(worker, { start: 2 })
       await store.events.leave(worker)
       const again = (await store.claim(await store.join())).events
-      expectEqual('what is claimed again', again.map(({ message, interruptions }) => [message.id, interruptions]), [
-        ['retry', 1],
-        ['ahead', 0],
-      ])
+      expectEqual(
+        'what is claimed again',
+        again.map(({ message, interruptions }) => [message.id, interruptions]),
+        [
+          ['retry', 1],
+          ['ahead', 0],
+        ],
+      )
       const letters = await store.letters()
-      expectEqual('the dead letters', letters.map(({ message, reason }) => [message.id, reason]), [['fail', 'interrupted']])
+      expectEqual(
+        'the dead letters',
+        letters.map(({ message, reason }) => [message.id, reason]),
+        [['fail', 'interrupted']],
+      )
     },
   },
 ]

@@ -48,7 +48,8 @@ export const transactionChecks: readonly Check[] = [
   },
   {
     id: 'C-71',
-    title: 'gives what transactions wrote after their commit, in whatever order that is, and nothing of one rolled back',
+    title:
+      'gives what transactions wrote after their commit, in whatever order that is, and nothing of one rolled back',
     rules: ['R-DUR-7'],
     needs: ['transactions'],
     async run({ open }) {
@@ -79,7 +80,7 @@ export const transactionChecks: readonly Check[] = [
       const store = await open()
       const worker = await store.join()
       const open_ = await store.begin()
-      await appendIn(store, open_, event('early', { lane: 'x' }))
+      await appendIn(store, open_, event('early', { lane: 'x', orderOffsetMs: -1_000 }))
       await store.append(event('a', { lane: 'x' }), event('b', { lane: 'x' }))
       const [first] = (await store.claim(worker, { limit: 1 })).events
       await store.complete(first?.lease ?? { key: '', token: '' })
@@ -121,7 +122,11 @@ export const transactionChecks: readonly Check[] = [
       await store.claim(dead)
       const transaction = await store.begin()
       const none = { key: '', token: '' }
-      expectEqual('the answer', await store.events.completeIn?.(transaction.handle, slow?.lease ?? none, 'ship', 1), 'ok')
+      expectEqual(
+        'the answer',
+        await store.events.completeIn?.(transaction.handle, slow?.lease ?? none, 'ship', 1),
+        'ok',
+      )
       await store.complete(other?.lease ?? none)
       await store.append(event('c', { lane: 'y' }))
       expectEqual('what is claimed', await store.claimIds(worker), ['c'])
