@@ -212,7 +212,7 @@ export const idempotencyChecks: readonly Check[] = [
         '{"text":"\\u0000 \\ud800 \u2028 \u{1f600} é"}',
         'null',
         `"${'x'.repeat(1_048_574)}"`,
-        "'; drop table events; --",
+        `"'; drop table events; --"`,
       ]
       await store.append(
         ...payloads.map((payload, index) =>

@@ -153,6 +153,23 @@ export const settlingChecks: readonly Check[] = [
     },
   },
   {
+    id: 'C-65',
+    title: 'is closed when all that opened it have closed it, and can be opened again',
+    rules: ['R-STOP-2'],
+    needs: [],
+    async run({ open }) {
+      const store = await open()
+      await store.events.open()
+      await store.events.close()
+      await store.append(event('a'))
+      await store.complete((await store.claimOne(await store.join())).lease)
+      await store.events.close()
+      await store.events.open()
+      await store.append(event('b'))
+      expectEqual('what is claimed', await store.claimIds(await store.join()), ['b'])
+    },
+  },
+  {
     id: 'C-64',
     title: 'counts every event in one state, and lists them by state, type and session',
     rules: ['R-DUR-9'],

@@ -1,0 +1,27 @@
+import type { DeadLetterStore, EventStore, Inspectable, Persistence } from '@buslane/core'
+
+/** What replaces verbs of a healthy store. */
+export interface Changes {
+  readonly events?: (healthy: EventStore, inspect: Inspectable) => Partial<EventStore>
+  readonly deadLetters?: (healthy: DeadLetterStore, events: EventStore) => Partial<DeadLetterStore>
+}
+
+/** The same persistence with some verbs replaced. */
+export function changed({ events, deadLetters, inspect }: Persistence, changes: Changes): Persistence {
+  if (events === undefined || inspect === undefined) throw new Error('needs an event store to break')
+  return {
+    events: { ...bound(events), ...changes.events?.(events, inspect) },
+    deadLetters: deadLetters && { ...bound(deadLetters), ...changes.deadLetters?.(deadLetters, events) },
+    inspect,
+  }
+}
+
+/** All members of an instance as own properties, which can be spread. */
+function bound<Store extends object>(store: Store): Store {
+  const own: Record<string, unknown> = { ...(store as Record<string, unknown>) }
+  for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(store))) {
+    const member: unknown = store[name as keyof Store]
+    own[name] = typeof member === 'function' ? member.bind(store) : member
+  }
+  return own as Store
+}
