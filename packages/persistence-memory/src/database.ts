@@ -68,15 +68,11 @@ export class Database {
     })
   }
 
-  /** Runs a verb, and gives a hint if something can be claimed now that could not before. */
-  run<Value>(verb: () => Value): Promise<Value> {
-    try {
-      this.events.offered = false
-      const value = verb()
-      if (this.events.offered) this.hints.give()
-      return Promise.resolve(value)
-    } catch (error) {
-      return Promise.reject(error)
-    }
+  /** Runs a verb at once, and gives a hint if something can be claimed now that could not before. */
+  async run<Value>(verb: () => Value): Promise<Value> {
+    this.events.offered = false
+    const value = verb()
+    if (this.events.offered) this.hints.give()
+    return value
   }
 }

@@ -39,28 +39,7 @@ export class MemoryTransaction {
    * @throws {BusError} `LEASE_LOST` if a handler's completion is in it and its event was given to another worker,
    * `PERSISTENCE_UNAVAILABLE` if the store was restored meanwhile, `INVALID_ARGUMENT` if it has ended.
    */
-  commit(): Promise<void> {
-    try {
-      this.#commit()
-      return Promise.resolve()
-    } catch (error) {
-      return Promise.reject(error)
-    }
-  }
-
-  /** Drops everything. *Idempotent*; harmless after a commit. */
-  rollback(): Promise<void> {
-    if (this.isOpen) this.#rollback()
-    return Promise.resolve()
-  }
-
-  /** @internal */
-  join(effect: Effect): void {
-    this.#requireOpen()
-    this.#effects.push(effect)
-  }
-
-  #commit(): void {
+  async commit(): Promise<void> {
     this.#requireOpen()
     try {
       for (const effect of this.#effects) effect.check?.()
@@ -71,6 +50,17 @@ export class MemoryTransaction {
     this.#state = 'committed'
     for (const effect of this.#effects) effect.apply()
     this.#end()
+  }
+
+  /** Drops everything. *Idempotent*; harmless after a commit. */
+  async rollback(): Promise<void> {
+    if (this.isOpen) this.#rollback()
+  }
+
+  /** @internal */
+  join(effect: Effect): void {
+    this.#requireOpen()
+    this.#effects.push(effect)
   }
 
   #rollback(): void {
