@@ -185,7 +185,7 @@ export const deadLetterChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-54',
+    id: 'C-45c',
     title: 'moves an event out of its place and into the dead letters in one step',
     rules: ['R-DUR-14', 'R-LANE-3'],
     needs: NEEDS,

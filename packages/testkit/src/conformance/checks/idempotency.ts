@@ -85,7 +85,7 @@ export const idempotencyChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-35b',
+    id: 'C-21',
     title: 'stores a scheduled event with a key once, from two processes at once',
     rules: ['R-DUR-8', 'R-SCH-3'],
     needs: [],

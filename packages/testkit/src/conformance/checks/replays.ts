@@ -251,7 +251,7 @@ export const replayChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-53',
+    id: 'C-48d',
     title: 'puts a replayed event behind what holds its lane',
     rules: ['R-LANE-3'],
     needs: NEEDS,

@@ -214,7 +214,7 @@ export const scheduleChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-61',
+    id: 'S-11',
     title: 'says of an event that was not started in time that it has expired, and of no other',
     rules: ['R-DUR-3'],
     needs: [],

@@ -6,7 +6,7 @@ import { idsOf } from '../subject.ts'
 /** What each report leaves behind. */
 export const settlingChecks: readonly Check[] = [
   {
-    id: 'C-63',
+    id: 'S-01',
     title: 'lets an event that was completed leave the store, and nothing else',
     rules: ['R-SCH-3'],
     needs: ['inspect'],
@@ -26,7 +26,7 @@ export const settlingChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-63b',
+    id: 'S-02',
     title: 'keeps progress while an event runs: who takes over knows what is done',
     rules: ['R-DUR-6'],
     needs: [],
@@ -45,7 +45,7 @@ export const settlingChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-63c',
+    id: 'S-03',
     title: 'begins to count anew with a retry, and keeps the progress that came with it',
     rules: ['R-DUR-3', 'R-DUR-6'],
     needs: [],
@@ -72,7 +72,7 @@ export const settlingChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-63d',
+    id: 'S-04',
     title: 'remembers since when an event waits for a handler that nobody knows',
     rules: ['R-DUR-13'],
     needs: [],
@@ -93,7 +93,7 @@ export const settlingChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-63e',
+    id: 'S-05',
     title: 'keeps an event that is given up as dead where there is no place for dead letters',
     rules: ['R-DUR-14'],
     needs: ['without-dead-letters', 'inspect'],
@@ -112,7 +112,7 @@ export const settlingChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-63f',
+    id: 'S-06',
     title: 'completes one event of a lane and starts the next in one call',
     rules: ['R-LANE-3', 'R-DUR-6'],
     needs: [],
@@ -141,7 +141,7 @@ export const settlingChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-63g',
+    id: 'S-07',
     title: 'stores nothing of an empty append, and answers an empty report',
     rules: [],
     needs: [],
@@ -153,7 +153,7 @@ export const settlingChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-65',
+    id: 'S-10',
     title: 'is closed when all that opened it have closed it, and can be opened again',
     rules: ['R-STOP-2'],
     needs: [],
@@ -170,7 +170,7 @@ export const settlingChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-64',
+    id: 'S-08',
     title: 'counts every event in one state, and lists them by state, type and session',
     rules: ['R-DUR-9'],
     needs: ['inspect', 'dead-letters'],
@@ -208,7 +208,7 @@ export const settlingChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-64b',
+    id: 'S-09',
     title: 'pages through stored events while others come and go',
     rules: ['R-DUR-9'],
     needs: ['inspect'],

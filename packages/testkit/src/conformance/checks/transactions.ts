@@ -110,7 +110,7 @@ export const transactionChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-72',
+    id: 'C-38c',
     title: 'lets other events be claimed, reported and rescued while a transaction with a completion is open',
     rules: ['R-DUR-10', 'R-DUR-15'],
     needs: ['transactions'],
