@@ -199,7 +199,7 @@ export const laneChecks: readonly Check[] = [
       const store = await open()
       const [holder, other] = [await store.join(), await store.join()]
       await store.appendMany(events(1_500, 'busy', () => ({ lane: 'busy' })))
-      await store.appendMany(events(30, 'lane', (index) => ({ lane: `l${index}` })))
+      await store.appendMany(events(30, 'lane', (index) => ({ lane: `l${index}`, orderOffsetMs: index })))
       expectEqual('what the holder claims', await store.claimIds(holder, { limit: 1 }), ['busy-0000'])
       const wanted = Array.from({ length: 30 }, (_, index) => idOf('lane', index))
       expectEqual('what the other claims', idsOf(await store.claimAll(other, { limit: 20 })), wanted)

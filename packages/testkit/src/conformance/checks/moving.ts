@@ -45,7 +45,7 @@ export const movingChecks: readonly Check[] = [
       const store = await open()
       const worker = await store.join()
       const [scheduled, ready] = await store.append(event('scheduled', { due: { delayMs: HOUR_MS } }), event('ready'))
-      const held = await store.appendOne(event('held', { orderOffsetMs: -1 }))
+      const held = await store.appendOne(event('held', { orderOffsetMs: -1_000_000 }))
       const { lease } = await store.claimOne(worker, { limit: 1 })
       const cancel = (one: { readonly key: string } | undefined): Promise<string> => store.events.cancel(one?.key ?? '')
       const answers = [await cancel(scheduled), await cancel(ready), await cancel(held), await cancel(scheduled)]
