@@ -117,7 +117,7 @@ const placeOf = (db: Database, row: Row, { keep }: NewEvent, { now, worker, toke
   const started = keep.start !== undefined && !lane
   if (started) {
     row.unreported = 1
-    row.handlers = keep.start
+    row.handlers = [...keep.start]
   }
   return { state: 'running', worker: worker.id, token, started, recordedHandlers: started }
 }
