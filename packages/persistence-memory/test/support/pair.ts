@@ -1,6 +1,6 @@
+import assert from 'node:assert/strict'
 import type { Lease, Report } from '@buslane/core'
 import fc from 'fast-check'
-import { expect } from 'vitest'
 import { Model, type ModelEvent } from './model.ts'
 import { anError, claimType, newEvent, Store, type StoredAppended } from './store.ts'
 
@@ -111,7 +111,7 @@ export class Pair {
     const stored = (await this.store.events.append(events, worker)) as StoredAppended[]
     for (const [index, { key, lease, started }] of stored.entries()) {
       const event = events[index]!
-      expect(started ? 'started' : lease ? 'kept' : 'ready').toBe(this.model.append(event, this.now, worker))
+      assert.equal(started ? 'started' : lease ? 'kept' : 'ready', this.model.append(event, this.now, worker))
       this.#events.set(key, this.model.events.at(-1)!)
       if (lease) this.#lease(lease)
     }
@@ -122,10 +122,13 @@ export class Pair {
     const request = { ...step, worker: await this.worker(step.worker), types, serialLimit: 100 }
     const { events } = await this.store.events.claim(request)
     const before = new Map(this.model.events.map((event) => [event.id, event.begun]))
-    expect(events.map(({ message, started }) => [message.id, started])).toEqual(this.model.claim(request, this.now))
+    assert.deepEqual(
+      events.map(({ message, started }) => [message.id, started]),
+      this.model.claim(request, this.now),
+    )
     for (const { lease, message, orderKey } of events) {
       this.#lease(lease)
-      expect(orderKey === -Infinity).toBe(before.get(message.id))
+      assert.equal(orderKey === -Infinity, before.get(message.id))
     }
   }
 
@@ -135,7 +138,7 @@ export class Pair {
     const event = this.#events.get(lease.key)!
     const valid = event.state === 'running' && this.#current.get(lease.key) === lease
     const [answer] = await this.store.events.report([reportOf(kind, lease, delayMs)])
-    expect(answer!.status).toBe(valid ? 'ok' : 'lost')
+    assert.equal(answer!.status, valid ? 'ok' : 'lost')
     if (valid) this.model.report(event, reportOf(kind, lease, delayMs), this.now)
   }
 
@@ -162,7 +165,7 @@ export class Pair {
         const event = this.#events.get(key ?? '')
         if (!event || key === undefined) return
         const can = ['scheduled', 'ready', 'unhandled', 'undecodable'].includes(event.state)
-        expect(await store.events.cancel(key)).toBe(can ? 'cancelled' : 'too-late')
+        assert.equal(await store.events.cancel(key), can ? 'cancelled' : 'too-late')
         if (can) Object.assign(event, { state: 'cancelled', holdsLane: false })
         return
       }
@@ -178,10 +181,12 @@ export class Pair {
     const { entries } = await this.store.persistence.inspect.list({ limit: 1_000 })
     const letters = (await this.store.persistence.deadLetters!.list({ limit: 1_000 })).entries
     const stored = this.model.events.filter(({ state }) => !['completed', 'cancelled', 'buried'].includes(state))
-    expect(entries.map(({ message, state, worker }) => [message.id, state, worker])).toEqual(
+    assert.deepEqual(
+      entries.map(({ message, state, worker }) => [message.id, state, worker]),
       stored.map(({ id, state, holder }) => [id, state, holder]),
     )
-    expect(letters.map(({ message }) => message.id).sort()).toEqual(
+    assert.deepEqual(
+      letters.map(({ message }) => message.id).sort(),
       this.model.events
         .filter(({ state }) => state === 'buried')
         .map(({ id }) => id)
@@ -189,7 +194,7 @@ export class Pair {
     )
     const counts: Record<string, unknown> = { ...(await this.store.persistence.inspect.counts()) }
     for (const state of ['scheduled', 'ready', 'running', 'unhandled', 'undecodable']) {
-      expect([state, counts[state]]).toEqual([state, stored.filter((event) => event.state === state).length])
+      assert.deepEqual([state, counts[state]], [state, stored.filter((event) => event.state === state).length])
     }
   }
 
@@ -197,7 +202,7 @@ export class Pair {
   expectExclusiveLanes(): void {
     for (const lane of ['x', 'y']) {
       const holders = this.model.events.filter((event) => event.lane === lane && event.state === 'running')
-      expect(new Set(holders.map(({ holder }) => holder)).size).toBeLessThanOrEqual(1)
+      assert(new Set(holders.map(({ holder }) => holder)).size <= 1)
     }
   }
 
