@@ -63,6 +63,22 @@ describe('the checks', () => {
     ])
   })
 
+  it('fail with the error of the check, not with that of closing the store after it', async () => {
+    const harness = memoryHarness()
+    const closing: Harness = {
+      open: async (options) => ({
+        ...(await harness.open(options)),
+        close: () => Promise.reject(new Error('closing')),
+      }),
+    }
+    expect(await runChecks(needing('connections').slice(0, 1), closing)).toMatchObject([
+      { status: 'failed', error: { name: 'CheckFailedError' } },
+    ])
+    expect(await runChecks(checks.slice(1, 2), closing)).toMatchObject([
+      { status: 'failed', error: { message: 'closing' } },
+    ])
+  })
+
   it('refuse a clock that moves by more than they allow for', async () => {
     expect(await statuses({ ...memoryHarness(), slackMs: 60_000 }, checks.slice(0, 1))).toEqual(['failed'])
   })

@@ -21,22 +21,39 @@ export async function runChecks(checks: readonly Check[], harness: Harness): Pro
 export async function runCheck(check: Check, harness: Harness): Promise<CheckResult> {
   const reason = skipReason(check, harness)
   if (reason !== undefined) return { check, status: 'skipped', reason }
-  const opened: { readonly store: OpenStore; readonly subject: Subject }[] = []
+  const opened: Opened[] = []
+  const result = await outcomeOf(check, () => runOn(check, harness, opened))
+  for (const one of opened) {
+    const closed = await outcomeOf(check, () => closeBoth(one))
+    if (closed.status === 'failed' && result.status === 'passed') return closed
+  }
+  return result
+}
+
+/** A store that was opened for a check, and must be closed after it. */
+interface Opened {
+  readonly store: OpenStore
+  readonly subject: Subject
+}
+
+async function runOn(check: Check, harness: Harness, opened: Opened[]): Promise<void> {
+  await check.run({
+    open: async (options) => {
+      const store = await harness.open({ ...SETTINGS, ...options })
+      const subject = new Subject(store, slackOf(harness))
+      opened.push({ store, subject })
+      requireDeclared(check, harness, store)
+      return await subject.open()
+    },
+  })
+}
+
+async function outcomeOf(check: Check, action: () => Promise<void>): Promise<CheckResult> {
   try {
-    await check.run({
-      open: async (options) => {
-        const store = await harness.open({ ...SETTINGS, ...options })
-        const subject = new Subject(store, slackOf(harness))
-        opened.push({ store, subject })
-        requireDeclared(check, harness, store)
-        return await subject.open()
-      },
-    })
+    await action()
     return { check, status: 'passed' }
   } catch (error) {
     return { check, status: 'failed', error }
-  } finally {
-    for (const { store, subject } of opened) await closeBoth(subject, store)
   }
 }
 
@@ -89,7 +106,7 @@ function slackOf({ slackMs = 0 }: Harness): number {
   throw new CheckFailedError('`slackMs` of the harness', slackMs, `0 to ${MOST_SLACK_MS}`)
 }
 
-async function closeBoth(subject: Subject, store: OpenStore): Promise<void> {
+async function closeBoth({ subject, store }: Opened): Promise<void> {
   try {
     await subject.close()
   } finally {
