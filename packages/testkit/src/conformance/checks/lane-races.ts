@@ -1,6 +1,7 @@
+import type { Lease } from '@buslane/core'
 import type { Check } from '../check.ts'
 import { expectEqual } from '../expect.ts'
-import { events, HANDLED, idOf } from '../sketches.ts'
+import { event, events, HANDLED, idOf } from '../sketches.ts'
 import { idsOf, type Subject } from '../subject.ts'
 
 const LANES = 12
@@ -100,6 +101,43 @@ export const laneRaceChecks: readonly Check[] = [
       )
     },
   },
+  {
+    id: 'L-15',
+    title: 'keeps a lane at one worker, in order, while workers keep what they append to it',
+    rules: ['R-LANE-3', 'R-DUR-2'],
+    needs: [],
+    async run({ open }) {
+      const store = await open()
+      const instances = await store.instances(4)
+      const log = new Map<string, Entry[]>()
+      const publishing = instances.map(async (instance, publisher) => {
+        const worker = await instance.join()
+        for (let index = 0; index < PER_LANE; index += 1) {
+          const id = idOf(`p${publisher}`, index)
+          const [kept] = await instance.appendBy(worker, event(id, { lane: 'shared', keep: { start: ['ship'] } }))
+          if (kept?.lease !== undefined) await handle(instance, log, { lane: 'shared', id, lease: kept.lease })
+        }
+        await instance.events.leave(worker)
+      })
+      let published = false
+      const workers = instances.map((instance) => work(instance, log, () => published))
+      await Promise.all(publishing)
+      published = true
+      await Promise.all(workers)
+      const entries = log.get('shared') ?? []
+      const begun = entries.filter(({ what }) => what === 'begun').map(({ id }) => id)
+      const alternating = begun.flatMap((id) => [
+        { id, what: 'begun' },
+        { id, what: 'ended' },
+      ])
+      expectEqual('the log: one at a time', entries, alternating)
+      for (const publisher of instances.keys()) {
+        const own = begun.filter((id) => id.startsWith(`p${publisher}-`))
+        const wanted = Array.from({ length: PER_LANE }, (_, index) => idOf(`p${publisher}`, index))
+        expectEqual(`the order of publisher ${publisher}`, own, wanted)
+      }
+    },
+  },
 ]
 
 /** Claims and completes until nothing is left, and writes down what it does. How many events it handled. */
@@ -110,18 +148,27 @@ async function work(store: Subject, log: Map<string, Entry[]>, ended: () => bool
     const last = ended()
     const claimed = (await store.claim(worker, { types: HANDLED, limit: 6, laneLimit: 3 })).events
     for (const { lane = '', message, lease } of claimed) {
-      const entries = log.get(lane) ?? []
-      log.set(lane, entries)
-      entries.push({ id: message.id, what: 'begun' })
-      await nextTurn()
-      entries.push({ id: message.id, what: 'ended' })
-      await store.complete(lease)
+      await handle(store, log, { lane, id: message.id, lease })
     }
     handled += claimed.length
     idle = claimed.length === 0 && last ? idle + 1 : 0
     await nextTurn()
   }
   return handled
+}
+
+/** What a worker does with one event: its handler takes a turn of the event loop. */
+async function handle(
+  store: Subject,
+  log: Map<string, Entry[]>,
+  { lane, id, lease }: { readonly lane: string; readonly id: string; readonly lease: Lease },
+): Promise<void> {
+  const entries = log.get(lane) ?? []
+  log.set(lane, entries)
+  entries.push({ id, what: 'begun' })
+  await nextTurn()
+  entries.push({ id, what: 'ended' })
+  await store.complete(lease)
 }
 
 function wantedLog(lane: number): Entry[] {

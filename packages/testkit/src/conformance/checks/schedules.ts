@@ -124,6 +124,31 @@ export const scheduleChecks: readonly Check[] = [
     },
   },
   {
+    id: 'C-16d',
+    title: 'gives each due event to one worker, while four processes make them ready at once',
+    rules: ['R-DUR-3', 'R-DUR-5'],
+    needs: [],
+    async run({ open }) {
+      const store = await open()
+      const wanted = events(400, 'e', (index) => ({
+        due: { delayMs: HOUR_MS },
+        lane: index % 2 === 0 ? undefined : `l${index % 20}`,
+      }))
+      await store.appendMany(wanted)
+      await store.passTime(HOUR_MS)
+      const claims = await Promise.all(
+        (await store.instances(4)).map(async (instance) => {
+          const worker = await instance.join()
+          await instance.ready()
+          return await instance.claimAll(worker, { limit: 20 })
+        }),
+      )
+      const ids = claims.flatMap(idsOf).toSorted()
+      const all = wanted.map(({ message }) => message.id)
+      expectEqual('the ids that were claimed', ids, all)
+    },
+  },
+  {
     id: 'C-18',
     title: 'claims what has been due longest first, when more is due than one claim takes',
     rules: ['R-PRI-5', 'R-SCH-1'],

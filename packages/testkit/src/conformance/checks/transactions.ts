@@ -111,25 +111,28 @@ export const transactionChecks: readonly Check[] = [
   },
   {
     id: 'C-38c',
-    title: 'lets other events be claimed, reported and rescued while a transaction with a completion is open',
+    title:
+      'lets other events be claimed, reported, cancelled and rescued while a transaction with a completion is open',
     rules: ['R-DUR-10', 'R-DUR-15'],
     needs: ['transactions'],
     async run({ open }) {
       const store = await open()
       const [worker, dead] = [await store.join(), await store.join()]
-      await store.append(event('slow', { lane: 'x' }), event('a', { lane: 'y' }), event('b'))
+      await store.append(event('slow', { lane: 'x' }), event('done', { lane: 'y' }), event('rescued', { lane: 'z' }))
       const [slow, other] = (await store.claim(worker, { limit: 2, start: 2 })).events
-      await store.claim(dead)
-      const transaction = await store.begin()
+      await store.claimOne(dead)
+      await store.outliveLeases({ butOf: [worker] })
       const none = { key: '', token: '' }
-      expectEqual(
-        'the answer',
-        await store.events.completeIn?.(transaction.handle, slow?.lease ?? none, 'ship', 1),
-        'ok',
-      )
+      const transaction = await store.begin()
+      const written = await store.events.completeIn?.(transaction.handle, slow?.lease ?? none, 'ship', 1)
+      expectEqual('the answer', written, 'ok')
       await store.complete(other?.lease ?? none)
-      await store.append(event('c', { lane: 'y' }))
-      expectEqual('what is claimed', await store.claimIds(worker), ['c'])
+      const { key } = await store.appendOne(event('cancelled', { lane: 'y' }))
+      expectEqual('the answer to a cancel', await store.events.cancel(key), 'cancelled')
+      expectEqual('how many are rescued', (await store.events.sweep()).rescued, 1)
+      expectEqual('what a heartbeat answers', await store.events.heartbeat(worker), 'ok')
+      await store.append(event('next', { lane: 'y' }))
+      expectEqual('what is claimed', await store.claimIds(worker), ['rescued', 'next'])
       await transaction.commit()
       await store.complete(slow?.lease ?? none)
     },
