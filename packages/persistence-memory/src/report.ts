@@ -31,6 +31,8 @@ const apply = (db: Database, told: Report, leased: LeasedRow): void => {
   row.unreported = 0
   switch (told.kind) {
     case 'progress':
+      // The reporter has counted the interruptions as attempts of the handlers they cut off.
+      row.interruptions = 0
       return setProgress(row, told.progress, now)
     case 'complete':
       events.remove(row)

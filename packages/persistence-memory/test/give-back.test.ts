@@ -102,6 +102,20 @@ describe('what a dead worker held', () => {
     expect(await store.persistence.inspect.counts()).toMatchObject({ ready: 0, running: 0, deadLetters: 1 })
   })
 
+  it('C-12 counts anew after a report of progress', async () => {
+    const store = new Store()
+    await store.append(newEvent('a'))
+    for (let start = 0; start < 9; start++) {
+      await store.claimOne(await store.join(), { start: 1 })
+      await store.crash()
+    }
+    const { lease, unreported, interruptions } = await store.claimOne(await store.join(), { start: 1 })
+    expect([unreported, interruptions]).toEqual([9, 9])
+    await store.events.report([{ kind: 'progress', lease, progress: { ship: { status: 'trying', attempts: 10 } } }])
+    await store.crash()
+    expect(await store.claimOne(await store.join())).toMatchObject({ unreported: 0, interruptions: 1 })
+  })
+
   it('C-11 is not counted if it was claimed ahead only', async () => {
     const store = new Store()
     await store.append(newEvent('a'))
