@@ -4,6 +4,7 @@ import { expectEqual, present } from '../expect.ts'
 import { event, events, failure, HANDLED, ORDER_PLACED } from '../sketches.ts'
 import { idsOf, inBatches } from '../subject.ts'
 
+const RETENTION_MS = 3_600_000
 const NEEDS = ['dead-letters'] as const
 const REASONS = ['failed', 'interrupted', 'attempts-exhausted-without-report', 'no-handler', 'expired', 'of-ones-own']
 
@@ -103,17 +104,38 @@ export const replayChecks: readonly Check[] = [
     rules: ['R-DUR-8'],
     needs: NEEDS,
     async run({ open }) {
-      const store = await open()
+      const store = await open({ idempotencyRetentionMs: RETENTION_MS })
       const again = async (): Promise<unknown> =>
         (await store.events.append([event('again', { idempotencyKey: 'k' })], undefined))[0]
       const duplicate = { status: 'duplicate', id: 'a' }
       const [key = ''] = await die(store, event('a', { idempotencyKey: 'k' }))
       expectEqual('the answer while it is a letter', await again(), duplicate)
       await store.deadLetters.replay(key)
+      await store.passTime(2 * RETENTION_MS)
+      await store.events.sweep()
       expectEqual('the answer while it waits', await again(), duplicate)
       const { lease } = await store.claimOne(await store.join())
       await store.complete(lease)
       expectEqual('the answer when it is handled', await again(), duplicate)
+    },
+  },
+  {
+    id: 'C-48e',
+    title: 'frees the key of a discarded letter after the retention time',
+    rules: ['R-DUR-8'],
+    needs: NEEDS,
+    async run({ open }) {
+      const store = await open({ idempotencyRetentionMs: RETENTION_MS })
+      const [key = ''] = await die(store, event('a', { idempotencyKey: 'k' }))
+      await store.passTime(2 * RETENTION_MS)
+      await store.events.sweep()
+      const again = async (): Promise<string | undefined> =>
+        (await store.events.append([event('again', { idempotencyKey: 'k' })], undefined))[0]?.status
+      expectEqual('the answer while it is a letter', await again(), 'duplicate')
+      expectEqual('how many were discarded', await store.deadLetters.discard([key]), 1)
+      await store.passTime(RETENTION_MS + 1)
+      await store.events.sweep()
+      expectEqual('the answer after the retention time', await again(), 'stored')
     },
   },
   {

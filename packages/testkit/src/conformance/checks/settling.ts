@@ -109,6 +109,9 @@ export const settlingChecks: readonly Check[] = [
       expectEqual('how many are counted', (await store.inspect.counts()).dead, 1)
       const shown = await store.inspect.get(lease.key)
       expectEqual('what is shown', [shown?.state, shown?.error?.message, shown?.progress], ['dead', 'no', trying(1)])
+      expectEqual('the answer to a cancel by a publisher', await store.events.cancel(lease.key), 'too-late')
+      expectEqual('the answer to a cancel by a person', await store.inspect.cancel(lease.key), 'cancelled')
+      expectEqual('what is shown then', await store.inspect.get(lease.key), undefined)
     },
   },
   {

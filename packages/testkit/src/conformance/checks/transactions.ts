@@ -110,6 +110,28 @@ export const transactionChecks: readonly Check[] = [
     },
   },
   {
+    id: 'C-71d',
+    title: 'lets an append with the key of an open transaction wait, and stores it if that is rolled back',
+    rules: ['R-DUR-7', 'R-DUR-8'],
+    needs: ['transactions'],
+    async run({ open }) {
+      const store = await open()
+      const ends = [
+        { id: 'kept', end: 'commit', answer: 'duplicate' },
+        { id: 'gone', end: 'rollback', answer: 'stored' },
+      ] as const
+      for (const { id, end, answer } of ends) {
+        const transaction = await store.begin()
+        await appendIn(store, transaction, event(id, { idempotencyKey: id }))
+        const waiting = store.events.append([event(`${id}-again`, { idempotencyKey: id })], undefined)
+        await transaction[end]()
+        expectEqual(`the answer after a ${end}`, (await waiting)[0]?.status, answer)
+      }
+      await store.ready()
+      expectEqual('what is claimed', await store.claimIds(await store.join()), ['kept', 'gone-again'])
+    },
+  },
+  {
     id: 'C-38c',
     title:
       'lets other events be claimed, reported, cancelled and rescued while a transaction with a completion is open',
