@@ -337,6 +337,7 @@ export class Dispatch implements FrameHolder {
     if (this.#lease !== undefined && delayMs! >= this.#lease.parkAfterMs && this.delivery!.waiter === undefined) {
       return this.#park(call, error, delayMs!)
     }
+    if (this.#lease !== undefined) this.#tellLease(call, error)
     const again = (): void => {
       this.delivery!.call = call
       if (this.#run(call, call.step!)) this.#settleOne()
@@ -350,11 +351,16 @@ export class Dispatch implements FrameHolder {
     call.ended = true
     this.#asyncContext.release(call)
     this.retryInMs = Math.min(this.retryInMs ?? Infinity, delayMs)
+    this.#tellLease(call, error)
+    return true
+  }
+
+  /** A handler failed and is tried again: the attempt counts also if the process dies meanwhile. */
+  #tellLease(call: HandlerCall, error: unknown): void {
     const { name, priority, identity } = call.step!
-    const durationMs = this.#host.clock.monotonic() - call.more!.startedAt
+    const durationMs = this.#host.clock.monotonic() - call.details().startedAt
     const outcome: HandlerOutcome = { name, priority, attempts: call.attempts, durationMs, status: 'rejected', error }
     this.#lease!.handlerSettled(identity!, outcome, true)
-    return true
   }
 
   #end(call: HandlerCall, ending: Ending): void {

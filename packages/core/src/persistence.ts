@@ -263,7 +263,7 @@ export interface EventStore {
   readonly codec?: PayloadCodec | undefined
   /** Makes what drives this store for one bus: {@link runStore} of `@buslane/core/store-runner`, or one's own. */
   run(host: StoreHost): StoreRunner
-  /** Makes the store usable: connects, migrates. *Idempotent.* Called again after trouble. */
+  /** Makes the store usable: connects, migrates. A bus opens it once, again only if that failed, and closes it once. */
   open(): Promise<void>
   /** Registers a worker, unique for ever, and begins its lease. */
   join(facts: WorkerFacts): Promise<{ readonly worker: string; readonly now: number }>
@@ -295,7 +295,7 @@ export interface EventStore {
   cancel(key: string): Promise<'cancelled' | 'too-late'>
   /** Calls back when something may have become ready. A hint may be lost; it never fails the store. */
   onHint?(listener: () => void): Disposable
-  /** Frees connections. What was opened by somebody else stays open. */
+  /** Undoes one `open`: the last frees connections. What was opened by somebody else stays open. */
   close(): Promise<void>
 }
 

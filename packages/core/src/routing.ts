@@ -104,7 +104,8 @@ export class Routing {
   readonly #patterns = new Map<EventRegistration, (type: string) => boolean>()
   /** How many handlers were registered for a type itself, in all scopes: patterns alone make nothing claimable. */
   readonly heard: Map<string, number> = new Map()
-  /** Told that handlers came or went. */
+  readonly #heardInSessions = new Map<string, number>()
+  /** Told that a type has its first handler, or lost its last, in the bus or in its sessions; or that those of the bus changed. */
   changed: () => void = noop
   /** Whose function a registry gave back. */
   readonly #owners = new WeakMap<EventHandler, Owner>()
@@ -161,13 +162,11 @@ export class Routing {
     if (isPattern(type) && !isPatternHandlerRegistry(registry)) this.#patterns.set(registered, compilePattern(type))
     else registry.registerEventHandler(registered)
     if (sessionId !== BUS) getOrMake(this.#scoped, sessionId, () => new Set<Owner>()).add(owner)
-    this.heard.set(type, (this.heard.get(type) ?? 0) + 1)
+    this.#hear(type, sessionId, 1)
     this.#forget(sessionId)
     owner.forget = () => {
       owner.removed = true
-      const others = this.heard.get(type)! - 1
-      if (others > 0) this.heard.set(type, others)
-      else this.heard.delete(type)
+      this.#hear(type, sessionId, -1)
     }
     owner.remove = () => {
       if (owner.removed) return
@@ -302,17 +301,35 @@ export class Routing {
     this.#forget(BUS)
   }
 
+  /** Whether a session has a handler of its own for the type. */
+  heardInSessions(type: string): boolean {
+    return this.#heardInSessions.has(type)
+  }
+
+  #hear(type: string, sessionId: string, by: 1 | -1): void {
+    const isNews = count(this.heard, type, by)
+    if ((sessionId !== BUS && count(this.#heardInSessions, type, by)) || isNews) this.changed()
+  }
+
   /** Drops what was made of a scope's handlers. Every session's plans contain the handlers of the bus. */
   #forget(sessionId: string): void {
-    this.changed()
     if (sessionId !== BUS) {
       this.#plans.delete(sessionId)
       return
     }
+    this.changed()
     this.#latest = undefined
     this.#busPlans.clear()
     this.#plans.clear()
   }
+}
+
+/** Whether the count rose from 0 or fell to it. */
+const count = (counts: Map<string, number>, key: string, by: 1 | -1): boolean => {
+  const now = (counts.get(key) ?? 0) + by
+  if (now > 0) counts.set(key, now)
+  else counts.delete(key)
+  return now === 0 || (by === 1 && now === 1)
 }
 
 const getOrMake = <K, V>(map: Map<K, V>, key: K, make: () => V): V => {

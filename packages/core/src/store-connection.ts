@@ -46,6 +46,7 @@ export const connectStore = (
     },
     definition: (type) => definitions.get(type),
     plan: (type, sessionId) => engine.plan({ type, sessionId }),
+    hasSessionHandlers: (type) => routing.heardInSessions(type),
     hasSession: (id) => id === BUS || engine.sessions.has(id),
     laneIdle: (key) => lanes.lane(key) === undefined,
     admit: (delivery, key, at) => {

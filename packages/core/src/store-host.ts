@@ -66,6 +66,8 @@ export interface StoreHost {
   definition(type: string): AnyDefinition | undefined
   /** Who would handle such an event now. */
   plan(type: string, sessionId: string): Plan
+  /** Whether some session has handlers of its own for the type. */
+  hasSessionHandlers(type: string): boolean
   /** Whether the session is open here. */
   hasSession(sessionId: string): boolean
   /** Whether nothing waits or runs in this lane. */

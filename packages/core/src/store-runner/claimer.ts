@@ -1,0 +1,176 @@
+import type { Claimed, ClaimRequest, ClaimType, EventStore, Tended } from '../persistence.ts'
+import type { StoreHost } from '../store-host.ts'
+import { noop } from '../thenable.ts'
+import type { Timer } from '../timers.ts'
+import { ClaimBudget, type Holdings } from './claim-budget.ts'
+import type { Connection } from './connection.ts'
+
+/** What claiming needs of the runner around it. */
+interface ClaimerHost {
+  readonly holdings: Holdings
+  types(): readonly ClaimType[]
+  claimed(claimed: Claimed): void
+  rescued(count: number): void
+}
+
+/** Decides when to claim, and looks after the store: makes ready what is due, and finds dead workers. */
+export class Claimer {
+  readonly #store: EventStore
+  readonly #bus: StoreHost
+  readonly #host: ClaimerHost
+  readonly #connection: Connection
+  readonly #budget: ClaimBudget
+  #enabled = false
+  #open = false
+  /** Something may be claimable. */
+  #maybeMore = false
+  /** The last claim was kept from taking more of the bus's own lane. */
+  #serialCut = false
+  #claiming = false
+  #queued = false
+  #pollTimer: Timer | undefined = undefined
+  #sweepTimer: Timer | undefined = undefined
+  #hints: Disposable | undefined = undefined
+
+  constructor(store: EventStore, bus: StoreHost, host: ClaimerHost, connection: Connection) {
+    this.#store = store
+    this.#bus = bus
+    this.#host = host
+    this.#connection = connection
+    this.#budget = new ClaimBudget(store.settings.batchSize)
+  }
+
+  /** A claim is under way, or about to be. */
+  get busy(): boolean {
+    return this.#claiming || this.#queued
+  }
+
+  /** Events may be leased to this process. */
+  get enabled(): boolean {
+    return this.#enabled
+  }
+
+  get ahead(): number {
+    return this.#budget.ahead
+  }
+
+  enable(): void {
+    this.#enabled = true
+    this.#hints ??= this.#store.onHint?.(() => this.wake())
+    this.up()
+  }
+
+  /** Claims nothing any more; goes on to look after the store. */
+  disable(): void {
+    this.#enabled = false
+  }
+
+  close(): void {
+    this.#enabled = false
+    this.#open = false
+    this.#hints?.[Symbol.dispose]()
+    this.#hints = undefined
+    this.#bus.cancel(this.#pollTimer)
+    this.#bus.cancel(this.#sweepTimer)
+  }
+
+  /** The store can be used, now or again. */
+  up(): void {
+    if (!this.#enabled || !this.#connection.isUp || this.#connection.worker === undefined) return
+    if (!this.#open) {
+      this.#open = true
+      this.#sweepLater()
+    }
+    this.poll()
+  }
+
+  /** An event is not worked on here any more; if it was of a named lane, the lane may have more. */
+  settled(ofLane: boolean): void {
+    this.#budget.settled(this.#bus.clock.monotonic())
+    if (ofLane || (this.#serialCut && this.#budget.serialLimit(this.#host.holdings) > 0)) this.#maybeMore = true
+    this.look()
+  }
+
+  /** Something may have become ready. */
+  wake(): void {
+    this.#maybeMore = true
+    this.look()
+  }
+
+  /** Claims if there may be something, and room for it. */
+  look(): void {
+    if (!this.#maybeMore || this.#claiming || this.#queued || !this.#enabled) return
+    this.#queued = true
+    queueMicrotask(() => {
+      this.#queued = false
+      void this.#claim().catch(noop)
+    })
+  }
+
+  /** Makes ready what is due, and claims. The truth; hints only make it come sooner. */
+  poll(): void {
+    this.#bus.cancel(this.#pollTimer)
+    void this.#poll().catch(noop)
+  }
+
+  async #poll(): Promise<void> {
+    const { pollMs } = this.#store.settings
+    let nextInMs = pollMs
+    if (this.#usable) {
+      try {
+        const { nextDueInMs } = await this.#tend(() => this.#store.ready(this.#host.types()))
+        if (nextDueInMs !== undefined) nextInMs = Math.max(1, Math.min(pollMs, nextDueInMs))
+      } catch {
+        return // it polls again when the store is up
+      }
+      this.wake()
+    }
+    this.#bus.cancel(this.#pollTimer)
+    if (this.#open) this.#pollTimer = this.#bus.after(nextInMs, () => this.poll())
+  }
+
+  #sweepLater(): void {
+    this.#sweepTimer = this.#bus.after(this.#store.settings.sweepMs, () => {
+      const again = (): void => {
+        if (this.#open) this.#sweepLater()
+      }
+      if (!this.#usable) return again()
+      const swept = this.#tend(() => this.#store.sweep()).then(({ rescued }) => {
+        this.#host.rescued(rescued)
+        if (rescued > 0) this.wake()
+      })
+      void swept.catch(noop).then(again)
+    })
+  }
+
+  get #usable(): boolean {
+    return this.#open && this.#connection.isUp && this.#connection.worker !== undefined
+  }
+
+  #tend(tend: () => Promise<Tended>): Promise<Tended> {
+    return this.#connection.call(tend)
+  }
+
+  async #claim(): Promise<void> {
+    const { worker } = this.#connection
+    if (!this.#enabled || !this.#usable || worker === undefined) return
+    const budget = this.#budget.next(this.#host.holdings)
+    const types = this.#host.types()
+    if (!budget || types.length === 0) return
+    const request: ClaimRequest = { worker, types, ...budget }
+    this.#claiming = true
+    this.#maybeMore = false
+    try {
+      const claimed = await this.#connection.call(() => this.#store.claim(request))
+      const serial = claimed.events.filter((event) => event.serial).length
+      this.#serialCut = serial >= request.serialLimit
+      if (!claimed.exhausted || (claimed.events.length > serial && !this.#serialCut)) this.#maybeMore = true
+      this.#host.claimed(claimed)
+    } finally {
+      this.#claiming = false
+    }
+    // What the limits of lanes left behind is claimed when what they hold has settled.
+    this.look()
+    this.#bus.checkQuiet()
+  }
+}

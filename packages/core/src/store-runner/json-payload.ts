@@ -1,0 +1,68 @@
+import { BusError, describe } from '../errors.ts'
+
+/**
+ * The text of a value that survives as JSON: what is read back is equal to what was given. Properties that are `undefined`
+ * are left out; `undefined` itself is the empty text. Everything that JSON would change or lose is refused with its path:
+ * `Date`, `bigint`, `Map`, instances of classes, functions, symbols, holes, `NaN`, infinities and cycles.
+ *
+ * @throws {BusError} `INVALID_PAYLOAD`
+ */
+export const toJson = (value: unknown, what: string): string => {
+  if (value === undefined) return ''
+  try {
+    check(value, [], new Set(), what)
+    return JSON.stringify(value)
+  } catch (error) {
+    if (error instanceof BusError) throw error
+    throw new BusError('INVALID_PAYLOAD', `${what} cannot be stored as JSON: ${describe(error)}`, { cause: error })
+  }
+}
+
+export const fromJson = (text: string): unknown => (text === '' ? undefined : JSON.parse(text))
+
+const check = (value: unknown, path: string[], above: Set<object>, what: string): void => {
+  const refuse = (found: string): never => {
+    const at = path.length > 0 ? `at '${path.join('.')}'` : 'as a whole'
+    throw new BusError(
+      'INVALID_PAYLOAD',
+      `${what} has ${found} ${at}, which would not survive as JSON. Send plain data, or give the store a codec`,
+    )
+  }
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return
+    case 'number':
+      if (!Number.isFinite(value)) refuse(String(value))
+      return
+    case 'object':
+      break
+    default:
+      refuse(value === undefined ? 'undefined' : `a ${typeof value}`)
+  }
+  if (value === null) return
+  const object = value as object
+  if (above.has(object)) refuse('a cycle')
+  above.add(object)
+  if (Array.isArray(object)) {
+    for (let index = 0; index < object.length; index++) within(object[index], String(index))
+  } else {
+    const prototype: unknown = Object.getPrototypeOf(object)
+    // The prototype of plain objects of another realm has none itself either.
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) refuse(`a ${nameOf(object)}`)
+    if (typeof (object as { toJSON?: unknown }).toJSON === 'function') refuse('an object with toJSON()')
+    for (const [key, own] of Object.entries(object)) if (own !== undefined) within(own, key)
+  }
+  above.delete(object)
+
+  function within(inner: unknown, key: string): void {
+    path.push(key)
+    check(inner, path, above, what)
+    path.pop()
+  }
+}
+
+const nameOf = (object: object): string => {
+  const { constructor } = object
+  return (typeof constructor === 'function' && constructor.name) || 'class instance'
+}

@@ -1,0 +1,249 @@
+import { BusError, describe } from '../errors.ts'
+import type { Delivery } from '../delivery.ts'
+import type { HandlerOutcome } from '../outcome.ts'
+import type { HandlerProgress, Lease, Progress, Report, Reported, StoredError } from '../persistence.ts'
+import type { Plan } from '../routing.ts'
+import { SESSION_HANDLER } from '../routing.ts'
+import type { DeliveryLease } from '../store-host.ts'
+import { storedError } from './stored-error.ts'
+
+/** What a leased event needs of the runner. */
+export interface LeaseHost {
+  now(): number
+  readonly reliable: boolean
+  /** Extends the lease of this worker, however long that takes; `false` when it is lost. */
+  extend(): Promise<boolean>
+  report(lease: StoredDelivery, report: Report): Promise<Reported>
+  hasSession(sessionId: string): boolean
+  /** It begins here. */
+  begun(lease: StoredDelivery): void
+  /** It is not worked on here any more. */
+  ended(lease: StoredDelivery, how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead' | 'lost'): void
+  /** Gives back what waits here of its lane, which goes no further here for now. */
+  clearLane(lease: StoredDelivery): void
+  /** The event that is next in its lane, if it waits here too. */
+  nextOf(lease: StoredDelivery): StoredDelivery | undefined
+  completeIn(transaction: unknown, lease: Lease, handler: string, attempts: number): Promise<'ok' | 'lost'>
+  readonly noHandlerAfterMs: number
+  readonly deferMs: number
+}
+
+/** What was known of an event when it was leased. */
+export interface LeaseFacts {
+  readonly lease: Lease
+  readonly lane: string | undefined
+  readonly serial: boolean
+  readonly onCrash: 'retry' | 'fail'
+  readonly started: boolean
+  readonly interruptions: number
+  readonly handlers: readonly string[] | undefined
+  readonly progress: Progress
+  readonly deferredSinceMs: number | undefined
+  /** When it is too late to begin, by the monotonic clock. */
+  readonly expiresAt: number | undefined
+}
+
+const MAX_ERRORS = 10
+const PARK_AFTER_MS = 1000
+
+/** One event that this process has leased, from its claim to its settlement. */
+export class StoredDelivery implements DeliveryLease {
+  readonly delivery: Delivery
+  readonly facts: LeaseFacts
+  readonly parkAfterMs: number = PARK_AFTER_MS
+  /** Another worker has it, or it has been given back: nothing of it counts any more. */
+  over = false
+  begun = false
+  readonly #host: LeaseHost
+  readonly #progress: Record<string, HandlerProgress>
+  #recorded: readonly string[] | undefined
+  #start: true | Promise<boolean> | undefined
+  /** Handlers whose transaction may hold the event's row: reports of it wait for them. */
+  readonly #inTransaction = new Set<string>()
+
+  constructor(host: LeaseHost, delivery: Delivery, facts: LeaseFacts) {
+    this.#host = host
+    this.delivery = delivery
+    this.facts = facts
+    this.#progress = { ...facts.progress }
+    this.#recorded = facts.handlers
+    this.#start = facts.started ? true : undefined
+  }
+
+  begin(plan: Plan): true | Promise<boolean> {
+    const host = this.#host
+    host.begun(this)
+    this.begun = true
+    if (this.facts.expiresAt !== undefined && host.now() >= this.facts.expiresAt && !this.#recorded) {
+      return this.#giveUp('expired')
+    }
+    if (this.#isUnknownHere(plan)) return this.#leaveToOthers()
+    this.#foldInterruptions(plan)
+    const started = this.#start ?? this.start(plan)
+    return started === true ? this.check() : started.then((ok) => (ok ? this.check() : false))
+  }
+
+  /** Records the start, perhaps before the event begins here. */
+  start(plan: Plan): true | Promise<boolean> {
+    const handlers = this.#recorded ?? namesOf(plan)
+    this.#start = this.#host
+      .report(this, { kind: 'start', lease: this.facts.lease, handlers })
+      .then(({ status }) => status === 'ok')
+    this.#recorded ??= handlers
+    return this.#start
+  }
+
+  check(): true | Promise<boolean> {
+    const host = this.#host
+    if (host.reliable) return !this.over || Promise.resolve(false)
+    return host.extend().then((ok) => ok && !this.over)
+  }
+
+  earlier(handler: string | undefined): 'done' | 'failed' | 'unknown' | undefined {
+    const name = nameOf(handler)
+    const status = this.#progress[name]?.status
+    if (status === 'done' || status === 'failed') return status
+    return this.#recorded && !this.#recorded.includes(name) ? 'unknown' : undefined
+  }
+
+  attemptsOf(handler: string | undefined): number {
+    return this.#progress[nameOf(handler)]?.attempts ?? 0
+  }
+
+  handlerSettled(handler: string | undefined, outcome: HandlerOutcome, trying: boolean): void {
+    const name = nameOf(handler)
+    this.#inTransaction.delete(name)
+    const { status, attempts } = outcome
+    // What was aborted runs again: no attempt is used up.
+    if (status === 'aborted' || status === 'skipped') return
+    const before = this.#progress[name]
+    if (status === 'fulfilled') this.#progress[name] = { status: 'done', attempts, ...errorsOf(before) }
+    else {
+      const errors = [...(before?.errors ?? []), storedError(outcome.error, this.#host.now())]
+      this.#progress[name] = { status: trying ? 'trying' : 'failed', attempts, errors: errors.slice(-MAX_ERRORS) }
+    }
+    if (this.over || this.#inTransaction.size > 0) return
+    void this.#host.report(this, { kind: 'progress', lease: this.facts.lease, progress: { ...this.#progress } })
+  }
+
+  async settle(outcomes: readonly HandlerOutcome[], retryInMs: number | undefined): Promise<void> {
+    if (this.over) return
+    const { lease, lane, onCrash } = this.facts
+    const progress = { ...this.#progress }
+    const aborted = outcomes.find((outcome) => outcome?.status === 'aborted')
+    if (retryInMs !== undefined) {
+      this.#host.clearLane(this)
+      await this.#end('retried', { kind: 'retry', lease, progress, delayMs: retryInMs })
+    } else if (aborted && onCrash === 'fail' && this.#start !== undefined) {
+      const error = 'error' in aborted ? storedError(aborted.error, this.#host.now()) : undefined
+      await this.#end('dead', { kind: 'dead', lease, reason: 'interrupted', progress, error })
+    } else if (aborted) {
+      this.#host.clearLane(this)
+      await this.#end('released', { kind: 'release', lease, progress })
+    } else if (Object.values(progress).some(({ status }) => status === 'failed')) {
+      await this.#end('dead', { kind: 'dead', lease, reason: 'failed', progress })
+    } else {
+      const ended = this.#end('completed', { kind: 'complete', lease })
+      if (lane !== undefined) this.#startNext()
+      await ended
+    }
+  }
+
+  async release(): Promise<void> {
+    if (this.over) return
+    await this.#end('released', { kind: 'release', lease: this.facts.lease })
+  }
+
+  async completeIn(transaction: unknown, handler: string | undefined, attempts: number): Promise<void> {
+    const name = nameOf(handler)
+    this.#inTransaction.add(name)
+    const answer = this.over ? 'lost' : await this.#host.completeIn(transaction, this.facts.lease, name, attempts)
+    if (answer === 'ok') return
+    const { type, id } = this.delivery.message
+    throw new BusError('LEASE_LOST', `The lease of '${type}' ${id} is lost: roll the transaction back`)
+  }
+
+  /** It cannot be read here: it is kept until a person moves it. */
+  undecodable(error: unknown): void {
+    const { lease } = this.facts
+    const stored: StoredError = storedError(error, this.#host.now())
+    void this.#end('deferred', { kind: 'undecodable', lease, error: stored })
+  }
+
+  expire(): void {
+    void this.#giveUp('expired')
+  }
+
+  /** The start of the next event of the lane shares the commit of this one's end, and its round trip. */
+  #startNext(): void {
+    const next = this.#host.nextOf(this)
+    if (next && next.#start === undefined && next.facts.onCrash === 'retry') next.startAhead?.()
+  }
+
+  /** Set by the runner while who would handle the event is known. */
+  startAhead: (() => void) | undefined = undefined
+
+  async #end(how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead', report: Report): Promise<void> {
+    this.over = true
+    const { status } = await this.#host.report(this, report)
+    this.#host.ended(this, status === 'ok' ? how : 'lost')
+  }
+
+  #giveUp(reason: 'expired' | 'no-handler'): Promise<boolean> {
+    const { lease } = this.facts
+    const { type } = this.delivery.message
+    const what = reason === 'expired' ? 'was not started in time' : 'has a handler that nobody knows any more'
+    const error = storedError(new BusError('NO_HANDLER', `'${type}' ${what}`), this.#host.now())
+    return this.#end('dead', { kind: 'dead', lease, reason, progress: { ...this.#progress }, error }).then(() => false)
+  }
+
+  #leaveToOthers(): Promise<boolean> {
+    const { deferredSinceMs, lease } = this.facts
+    const { noHandlerAfterMs, deferMs } = this.#host
+    if (deferredSinceMs !== undefined && deferredSinceMs >= noHandlerAfterMs) return this.#giveUp('no-handler')
+    return this.#end('deferred', { kind: 'defer', lease, delayMs: deferMs }).then(() => false)
+  }
+
+  /** Whether one of the handlers recorded at the first start is unfinished and nobody here knows it. */
+  #isUnknownHere(plan: Plan): boolean {
+    const recorded = this.#recorded
+    if (!recorded) return plan.length === 0
+    const known = new Set(namesOf(plan))
+    const { sessionId } = this.delivery.message
+    return recorded.some((name) => {
+      const status = this.#progress[name]?.status
+      if (status === 'done' || status === 'failed' || known.has(name)) return false
+      // The handlers of a session that is gone are skipped.
+      return !(name.startsWith(SESSION_HANDLER) && !this.#host.hasSession(sessionId))
+    })
+  }
+
+  /** What was interrupted are the handlers of the first group that had not settled. */
+  #foldInterruptions(plan: Plan): void {
+    const { interruptions } = this.facts
+    if (interruptions === 0) return
+    const first = plan.find(({ identity }) => this.earlier(identity) === undefined)
+    for (const { identity, priority } of plan) {
+      if (priority !== first?.priority || this.earlier(identity) !== undefined) continue
+      const name = nameOf(identity)
+      const before = this.#progress[name]
+      this.#progress[name] = {
+        status: 'trying',
+        attempts: (before?.attempts ?? 0) + interruptions,
+        ...errorsOf(before),
+      }
+    }
+  }
+}
+
+const errorsOf = (before: HandlerProgress | undefined): Pick<HandlerProgress, 'errors'> =>
+  before?.errors ? { errors: before.errors } : {}
+
+const nameOf = (identity: string | undefined): string => identity ?? 'anonymous'
+
+export const namesOf = (plan: Plan): readonly string[] => plan.map(({ identity }) => nameOf(identity))
+
+export const leaseLost = (delivery: Delivery, why: unknown): BusError => {
+  const { type, id } = delivery.message
+  return new BusError('LEASE_LOST', `The lease of '${type}' ${id} is lost: ${describe(why)}`)
+}

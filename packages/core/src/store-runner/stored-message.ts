@@ -1,0 +1,72 @@
+import { invalid } from '../errors.ts'
+import { type AnyDefinition, BUS, type EventMessage, type Metadata, restoreMessage } from '../message.ts'
+import type { PayloadCodec, StoredMessage } from '../persistence.ts'
+import { fromJson, toJson } from './json-payload.ts'
+
+/** What is kept of a message beside what claims and people search for. */
+interface Headers {
+  readonly timestamp: number
+  readonly correlationId: string
+  readonly causationId?: string
+  readonly metadata?: Metadata
+  /** When, in milliseconds after it was accepted, it is too late to begin. */
+  readonly expiresInMs?: number
+}
+
+/** @throws {BusError} `INVALID_PAYLOAD`, `INVALID_ARGUMENT` */
+export const storeMessage = (
+  message: EventMessage,
+  expiresInMs: number | undefined,
+  codec: PayloadCodec | undefined,
+): StoredMessage => {
+  const { kind, id, type, version, sessionId, payload, timestamp, correlationId, causationId, metadata } = message
+  requireText(id, `The id of '${type}'`)
+  requireText(sessionId, `The sessionId of '${type}'`)
+  const headers: Headers = {
+    timestamp,
+    correlationId,
+    ...(causationId !== undefined && { causationId }),
+    ...(Object.keys(metadata).length > 0 && { metadata }),
+    ...(expiresInMs !== undefined && { expiresInMs }),
+  }
+  return {
+    kind,
+    id,
+    type,
+    version,
+    sessionId,
+    payload: codec ? codec.encode(payload) : toJson(payload, `The payload of '${type}'`),
+    headers: toJson(headers, `The metadata of '${type}'`),
+  }
+}
+
+/** The message that was stored, its payload as it was published; throws whatever is wrong with the texts. */
+export const loadMessage = (
+  { kind, id, type, version, sessionId, payload, headers }: StoredMessage,
+  definition: AnyDefinition,
+  codec: PayloadCodec | undefined,
+): { readonly message: EventMessage; readonly expiresInMs: number | undefined } => {
+  const { timestamp, correlationId, causationId, metadata, expiresInMs } = fromJson(headers) as Headers
+  const fields = {
+    kind,
+    id,
+    type,
+    version,
+    sessionId,
+    payload: codec ? codec.decode(payload) : fromJson(payload),
+    timestamp,
+    correlationId,
+    causationId,
+    metadata: metadata ?? {},
+  }
+  return { message: restoreMessage(fields, definition) as EventMessage, expiresInMs }
+}
+
+/** The name of a lane in the store: only lanes that are not the bus's own have an order across processes. */
+export const namedLane = (laneKey: string | undefined): string | undefined => (laneKey === BUS ? undefined : laneKey)
+
+/** Databases refuse some characters in texts, or change them silently. @throws {BusError} `INVALID_ARGUMENT` */
+export const requireText = (text: string, what: string): void => {
+  if (!text.includes('\0') && text.isWellFormed()) return
+  throw invalid(`${what} has a NUL character or half of a surrogate pair, which no database keeps`)
+}
