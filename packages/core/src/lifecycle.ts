@@ -23,6 +23,8 @@ export class Lifecycle {
   #queue: Promise<unknown> = Promise.resolve()
   #queued = 0
   #started: PluginHooks[] = []
+  /** Stored events that the last stop aborted: they are not left, but given back. */
+  #abortedStored = 0
 
   constructor(engine: Engine, plugins: readonly PluginHooks[], closers: Closers) {
     this.#engine = engine
@@ -67,8 +69,9 @@ export class Lifecycle {
     const { intake, lanes } = engine
     if (engine.state === 'stopped') return { finished: 0, aborted: 0, released: 0, left: [] }
     const wasRunning = engine.state === 'running'
-    const settledBefore = intake.counts.settled
+    const settledBefore = intake.counts.settled + intake.stored.settled
     engine.state = 'stopping'
+    this.#abortedStored = 0
     // What waits here for a slot is for other processes from now on.
     let released = (await engine.store?.pause()) ?? 0
     if (wasRunning) await this.#quiet(timeoutMs, call)
@@ -81,7 +84,8 @@ export class Lifecycle {
     left.push(...engine.scheduler.clear().map(({ message }) => leftEvent(message, 'scheduled')))
     aborted += this.#abort(left, call)
     released += (await engine.store?.stop()) ?? 0
-    const finished = intake.counts.settled - settledBefore - left.filter(({ reason }) => reason === 'aborted').length
+    const settled = intake.counts.settled + intake.stored.settled - settledBefore
+    const finished = settled - this.#abortedStored - left.filter(({ reason }) => reason === 'aborted').length
     lanes.close()
     for (const close of this.#closers) close()
     await this.#stopPlugins()
@@ -118,7 +122,8 @@ export class Lifecycle {
     const events = [...lanes.active].filter(({ delivery }) => delivery && !chain.has(delivery))
     const commands = [...executing.running].filter((command) => !chain.has(command))
     for (const { delivery } of events) {
-      if (!delivery!.system && !delivery!.lease) left.push(leftEvent(delivery!.message, 'aborted'))
+      if (delivery!.lease) this.#abortedStored++
+      else if (!delivery!.system) left.push(leftEvent(delivery!.message, 'aborted'))
     }
     for (const dispatch of events) dispatch.cut('aborted', error)
     for (const command of commands) command.more?.end?.(error)

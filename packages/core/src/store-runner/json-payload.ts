@@ -28,19 +28,12 @@ const check = (value: unknown, path: string[], above: Set<object>, what: string)
       `${what} has ${found} ${at}, which would not survive as JSON. Send plain data, or give the store a codec`,
     )
   }
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return
-    case 'number':
-      if (!Number.isFinite(value)) refuse(String(value))
-      return
-    case 'object':
-      break
-    default:
-      refuse(value === undefined ? 'undefined' : `a ${typeof value}`)
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) refuse(String(value))
+    return
   }
-  if (value === null) return
+  if (typeof value !== 'object') refuse(value === undefined ? 'undefined' : `a ${typeof value}`)
   const object = value as object
   if (above.has(object)) refuse('a cycle')
   above.add(object)

@@ -2,6 +2,7 @@ import type { Delivery } from '../delivery.ts'
 import type { Appended, NewEvent } from '../persistence.ts'
 import type { Scheduled, When } from '../scheduler.ts'
 import type { StoreHost } from '../store-host.ts'
+import { noop } from '../thenable.ts'
 
 /** Where a schedule is that could not be stored when it was made. */
 type Place =
@@ -99,8 +100,8 @@ class LaterEvent {
       if (place.is === 'cancelled') return 'cancelled'
       if (place.is === 'stored') return this.#cancelStored(place.key)
       if (place.is === 'storing') {
-        await place.answer.catch(() => undefined)
-        await undefined
+        await place.answer.catch(noop)
+        await Promise.resolve() // until `store` has noted the answer
         continue
       }
       if (!this.#bus.unschedule(place.scheduled)) return 'too-late'

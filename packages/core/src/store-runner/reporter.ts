@@ -55,7 +55,7 @@ export class Reporter {
   }
 
   async #send(): Promise<void> {
-    await undefined // what is reported in one go shares a batch
+    await Promise.resolve() // what is reported in one go shares a batch
     while (this.#queue.length > 0) {
       const batch = this.#take()
       const answers = await this.#ask(batch)

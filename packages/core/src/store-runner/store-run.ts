@@ -15,7 +15,7 @@ import { Later } from './later.ts'
 import { Reporter } from './reporter.ts'
 import { leaseLost, type LeaseHost, namesOf, StoredDelivery } from './stored-delivery.ts'
 import { loadMessage, namedLane, requireText, storeMessage } from './stored-message.ts'
-import { isFinal, unavailable } from './unavailable.ts'
+import { isFinal } from './unavailable.ts'
 
 type Counts = { -readonly [Name in keyof StoreRunCounts]: number }
 type Stored = Appended & { readonly status: 'stored' }
@@ -343,7 +343,10 @@ export class StoreRun implements StoreRunner, LeaseHost {
     const { lease, message: stored, acceptedAt, deferredSince } = event
     const definition = this.#bus.definition(stored.type)
     const facts = { ...event, expiresAt: undefined, deferredSinceMs: deferredSince && now - deferredSince }
-    if (!definition) return void this.#send({ kind: 'release', lease })
+    if (!definition) {
+      this.#send({ kind: 'release', lease })
+      return undefined
+    }
     let delivery = this.#awaited.get(lease.key)
     this.#awaited.delete(lease.key)
     try {
@@ -534,8 +537,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
 
   /** A report that the store will never take: the event is given back as it was, so that it is not stuck here. */
   #reportRefused(report: Report, error: unknown): void {
-    const { error: cause } = { error: unavailable(error) }
-    this.#bus.logger.error({ error: cause }, `The store refuses a '${report.kind}' of a stored event: ${cause.message}`)
+    this.#bus.logger.error({ error }, `The store refuses a '${report.kind}' of a stored event: ${describe(error)}`)
     if (report.kind !== 'release') this.#send({ kind: 'release', lease: report.lease })
   }
 }

@@ -1,3 +1,4 @@
+import { describe } from '../errors.ts'
 import type { StoredError } from '../persistence.ts'
 
 const MAX_TEXT = 4000
@@ -32,17 +33,10 @@ export const storedError = (thrown: unknown, failedAt: number, depth = 0): Store
 
 const textOf = (value: unknown): string => {
   try {
-    return typeof value === 'object' && value !== null && !(value instanceof Error) ? jsonOf(value) : String(value)
+    const json = typeof value === 'object' && value !== null ? (JSON.stringify(value) as string | undefined) : undefined
+    return json ?? describe(value)
   } catch {
-    return 'a value that cannot be shown'
-  }
-}
-
-const jsonOf = (value: object): string => {
-  try {
-    return JSON.stringify(value) ?? String(value)
-  } catch {
-    return String(value)
+    return describe(value)
   }
 }
 
