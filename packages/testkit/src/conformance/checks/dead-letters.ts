@@ -1,8 +1,8 @@
 import type { StoredError } from '@buslane/core'
 import type { Check } from '../check.ts'
 import { expectEqual, present } from '../expect.ts'
-import { event, events, failure, idOf } from '../sketches.ts'
-import { die, letter } from '../dying.ts'
+import { event, events, failure, idOf, trying } from '../sketches.ts'
+import { die, dieAgain, letter } from '../dying.ts'
 
 const NEEDS = ['dead-letters'] as const
 
@@ -75,6 +75,24 @@ export const deadLetterChecks: readonly Check[] = [
       expectEqual('what is kept', { message, reason, lane, priority, progress, error, worker }, given)
       expectEqual('what is counted', { replays, edited }, { replays: 0, edited: undefined })
       expectEqual('whether it was given up now', kept.deadAt - kept.acceptedAt <= store.slackMs, true)
+    },
+  },
+  {
+    id: 'C-45d',
+    title: 'knows when an event first failed that was tried for a while',
+    rules: ['R-DUR-14'],
+    needs: NEEDS,
+    async run({ open }) {
+      const store = await open()
+      await store.append(event('a'))
+      const first = await store.claimOne(await store.join(), { start: 1 })
+      await store.settle({ kind: 'retry', lease: first.lease, progress: trying(1), delayMs: 60_000 })
+      await store.passTime(60_000)
+      await store.ready()
+      await dieAgain(store, 'a', await store.join())
+      const [kept] = await store.letters()
+      const triedMs = (kept?.deadAt ?? Number.NaN) - (kept?.firstFailedAt ?? Number.NaN)
+      expectEqual('whether it was tried for a minute', triedMs >= 60_000 && triedMs <= 60_000 + store.slackMs, true)
     },
   },
   {

@@ -85,11 +85,13 @@ export const settlingChecks: readonly Check[] = [
       await store.settle({ kind: 'defer', lease: first.lease, delayMs: 0 })
       await store.ready()
       const second = await store.claimOne(worker)
-      const since = second.deferredSince
-      expectEqual('whether it is a time', typeof since, 'number')
-      await store.settle({ kind: 'defer', lease: second.lease, delayMs: 0 })
+      expectEqual('whether it is a time', typeof second.deferredSince, 'number')
+      await store.settle({ kind: 'defer', lease: second.lease, delayMs: 60_000 })
+      await store.passTime(60_000)
       await store.ready()
-      expectEqual('the time after a second one', (await store.claimOne(worker)).deferredSince, since)
+      const { events: again, now } = await store.claim(worker)
+      const waitedMs = now - (again[0]?.deferredSince ?? Number.NaN)
+      expectEqual('whether it has waited a minute', waitedMs >= 60_000 && waitedMs <= 60_000 + store.slackMs, true)
     },
   },
   {
@@ -112,6 +114,25 @@ export const settlingChecks: readonly Check[] = [
       expectEqual('the answer to a cancel by a publisher', await store.events.cancel(lease.key), 'too-late')
       expectEqual('the answer to a cancel by a person', await store.inspect.cancel(lease.key), 'cancelled')
       expectEqual('what is shown then', await store.inspect.get(lease.key), undefined)
+    },
+  },
+  {
+    id: 'S-05b',
+    title: 'makes a dead event ready when a person asks for it, with what is done and new attempts',
+    rules: ['R-DUR-14'],
+    needs: ['without-dead-letters', 'inspect'],
+    async run({ open }) {
+      const store = await open({ deadLetters: false })
+      await store.append(event('a'))
+      const worker = await store.join()
+      const { lease } = await store.claimOne(worker, { start: 1 })
+      const done = { status: 'done', attempts: 1 } as const
+      await store.settle({ kind: 'dead', lease, reason: 'failed', progress: { ...trying(3), bill: done } })
+      expectEqual('the answer', await store.inspect.retryNow(lease.key), 'readied')
+      await store.ready()
+      const { progress, unreported } = await store.claimOne(worker)
+      expectEqual('what is done', progress['bill'], done)
+      expectEqual('the attempts of the other', [progress['ship']?.attempts, unreported], [0, 0])
     },
   },
   {
@@ -206,6 +227,12 @@ export const settlingChecks: readonly Check[] = [
       expectEqual('what is scheduled', await listed({ state: 'scheduled' }), ['scheduled'])
       expectEqual('what is of a type', await listed({ type: 'order.other' }), ['ready'])
       expectEqual('what is of a session', await listed({ sessionId: 'chat' }), ['running'])
+      const { entries } = await store.inspect.list({ state: 'running' })
+      expectEqual(
+        'whether it says who runs it',
+        entries.map((one) => one.worker !== undefined),
+        [true],
+      )
       await store.outliveLeases()
       expectEqual('what is stuck when a lease is over', (await store.inspect.counts()).stuck, 1)
     },

@@ -195,8 +195,9 @@ export const startChecks: readonly Check[] = [
       const worker = await store.join()
       const { lease } = await store.claimOne(worker, { start: 1 })
       await store.settle({ kind: 'release', lease })
-      const { unreported, interruptions } = await store.claimOne(worker)
+      const { unreported, interruptions, handlers } = await store.claimOne(worker)
       expectEqual('what is counted', { unreported, interruptions }, { unreported: 0, interruptions: 1 })
+      expectEqual('the names of the first start', handlers, ['ship'])
     },
   },
   {
