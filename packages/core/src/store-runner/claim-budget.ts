@@ -11,61 +11,84 @@ export interface Holdings {
 }
 
 /** How much a claim may ask for. */
-export interface Budget {
+interface Budget {
   readonly limit: number
   readonly start: number
   readonly laneLimit: number
   readonly serialLimit: number
 }
 
-const WINDOW_MS = 100
+/** So much work is held ahead. */
+const AHEAD_MS = 50
+/** For so long after a worker died nothing is started ahead. */
+const CAREFUL_MS = 30_000
+/** What one event counts in the average. */
+const WEIGHT = 0.1
+/** Less than this is not worth claiming ahead. */
+const MIN_AHEAD = 2
 
 /**
  * How much to claim. What is slow is claimed as slots become free, so that other processes get what would only wait here;
- * what is fast is claimed ahead: twice of what settled in the last tenth of a second.
+ * what is fast is claimed ahead, as much as is done in 50 ms. That will begin so soon that the claim records it as started,
+ * which saves a round trip; see docs/decisions/0006-durable-path.md for what that means after a crash.
  */
 export class ClaimBudget {
   readonly #batchSize: number
-  #ahead = 0
-  #settled = 0
-  #windowAt: number | undefined = undefined
+  readonly #concurrency: number
+  /** How long the handlers of one event take, on the average of the last. */
+  #workMs = Infinity
+  #carefulUntil = -Infinity
 
-  constructor(batchSize: number) {
+  constructor(batchSize: number, concurrency: number) {
     this.#batchSize = batchSize
+    this.#concurrency = concurrency
   }
 
-  settled(now: number): void {
-    this.#windowAt ??= now
-    this.#settled++
-    const elapsed = now - this.#windowAt
-    if (elapsed < WINDOW_MS) return
-    this.#ahead = Math.min(2 * this.#batchSize, Math.floor((2 * this.#settled * WINDOW_MS) / elapsed))
-    if (elapsed > 10 * WINDOW_MS || this.#ahead < 10) this.#ahead = 0
-    this.#settled = 0
-    this.#windowAt = now
+  /** The handlers of an event took so long. */
+  worked(ms: number): void {
+    this.#workMs = this.#workMs === Infinity ? ms : this.#workMs + (ms - this.#workMs) * WEIGHT
   }
 
+  /** Something was interrupted: what is started ahead would be taken for interrupted too if that happens again. */
+  interrupted(now: number): void {
+    this.#carefulUntil = now + CAREFUL_MS
+  }
+
+  /** How many events more than there are free slots may wait here. */
   get ahead(): number {
-    return this.#ahead
+    return Math.min(2 * this.#batchSize, this.#doneIn(AHEAD_MS) * this.#concurrency)
   }
 
   /** How many events of the bus's own lane may be claimed: some again when half of them are done. */
   serialLimit({ serial }: Holdings): number {
-    return serial > this.#ahead / 2 ? 0 : 1 + this.#ahead - serial
+    const most = 1 + Math.min(this.#batchSize, this.#doneIn(AHEAD_MS))
+    return serial > most / 2 ? 0 : most - serial
+  }
+
+  /** How many events of one named lane are worth holding. */
+  laneLimit(lanes: number): number {
+    const most = Math.min(this.#batchSize, this.#doneIn(AHEAD_MS))
+    return 1 + Math.min(most, Math.floor(this.ahead / Math.max(1, lanes)))
   }
 
   /** `undefined`: enough is here for now. */
-  next(holdings: Holdings): Budget | undefined {
+  next(holdings: Holdings, now: number): Budget | undefined {
     const { slotsFree, waiting, lanes } = holdings
-    const ahead = this.#ahead
+    const { ahead } = this
     const room = Math.max(0, slotsFree) + ahead - waiting
     // Refill at half empty, so that a claim is worth its round trip.
     if (room <= 0 || (waiting > ahead / 2 && slotsFree - waiting < 1)) return undefined
     return {
       limit: Math.min(room, this.#batchSize),
-      start: Math.max(0, slotsFree - waiting),
-      laneLimit: Math.min(this.#batchSize, 1 + Math.floor(ahead / Math.max(1, lanes))),
+      start: now < this.#carefulUntil ? Math.max(0, slotsFree - waiting) : room,
+      laneLimit: this.laneLimit(lanes),
       serialLimit: this.serialLimit(holdings),
     }
+  }
+
+  /** How many events one after another are done in so long. */
+  #doneIn(ms: number): number {
+    const count = Math.floor(ms / Math.max(this.#workMs, ms / this.#batchSize))
+    return count < MIN_AHEAD ? 0 : count
   }
 }

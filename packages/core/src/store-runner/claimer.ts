@@ -26,6 +26,8 @@ export class Claimer {
   #maybeMore = false
   /** The last claim was kept from taking more of the bus's own lane. */
   #serialCut = false
+  /** Of the last claim. */
+  #laneLimit = 0
   #claiming = false
   #queued = false
   #pollTimer: Timer | undefined = undefined
@@ -37,7 +39,7 @@ export class Claimer {
     this.#bus = bus
     this.#host = host
     this.#connection = connection
-    this.#budget = new ClaimBudget(store.settings.batchSize)
+    this.#budget = new ClaimBudget(store.settings.batchSize, bus.concurrency)
   }
 
   /** A claim is under way, or about to be. */
@@ -84,10 +86,16 @@ export class Claimer {
     this.poll()
   }
 
-  /** An event is not worked on here any more; if it was of a named lane, the lane may have more. */
-  settled(ofLane: boolean): void {
-    this.#budget.settled(this.#bus.clock.monotonic())
-    if (ofLane || (this.#serialCut && this.#budget.serialLimit(this.#host.holdings) > 0)) this.#maybeMore = true
+  /** The handlers of an event took so long. */
+  worked(ms: number): void {
+    this.#budget.worked(ms)
+  }
+
+  /** An event is not worked on here any more. `heldOfLane`: how many others of its named lane are still held here. */
+  settled(heldOfLane: number | undefined): void {
+    const laneMayHaveMore = heldOfLane !== undefined && heldOfLane <= this.#laneLimit / 2
+    if (laneMayHaveMore || (this.#serialCut && this.#budget.serialLimit(this.#host.holdings) > 0))
+      this.#maybeMore = true
     this.look()
   }
 
@@ -154,7 +162,7 @@ export class Claimer {
   async #claim(): Promise<void> {
     const { worker } = this.#connection
     if (!this.#enabled || !this.#usable || worker === undefined) return
-    const budget = this.#budget.next(this.#host.holdings)
+    const budget = this.#budget.next(this.#host.holdings, this.#bus.clock.monotonic())
     const types = this.#host.types()
     if (!budget || types.length === 0) return
     const request: ClaimRequest = { worker, types, ...budget }
@@ -164,6 +172,10 @@ export class Claimer {
       const claimed = await this.#connection.call(() => this.#store.claim(request))
       const serial = claimed.events.filter((event) => event.serial).length
       this.#serialCut = serial >= request.serialLimit
+      this.#laneLimit = request.laneLimit
+      if (claimed.events.some(({ interruptions }) => interruptions > 0)) {
+        this.#budget.interrupted(this.#bus.clock.monotonic())
+      }
       if (!claimed.exhausted || (claimed.events.length > serial && !this.#serialCut)) this.#maybeMore = true
       this.#host.claimed(claimed)
     } finally {

@@ -462,6 +462,10 @@ export class StoreRun implements StoreRunner, LeaseHost {
     this.#begun++
   }
 
+  worked(ms: number): void {
+    this.#claimer.worked(ms)
+  }
+
   async report(held: StoredDelivery, report: Report): Promise<Reported> {
     const answer = await this.#reporter.send(report)
     if (answer.status === 'lost' && !held.over) this.#leaseLost(held, 'another worker has it')
@@ -476,7 +480,10 @@ export class StoreRun implements StoreRunner, LeaseHost {
     this.#counts[how]++
     if (how === 'released') this.#released++
     this.#forget(held)
-    this.#claimer.settled(held.facts.lane !== undefined || how !== 'completed')
+    const { lane } = held.facts
+    // What did not complete is in the store again, or lets others of its lane go first.
+    if (how !== 'completed') this.#claimer.wake()
+    this.#claimer.settled(lane === undefined ? undefined : (this.#lanes.get(lane) ?? 0))
   }
 
   clearLane({ delivery }: StoredDelivery): void {

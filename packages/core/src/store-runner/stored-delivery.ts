@@ -17,6 +17,8 @@ export interface LeaseHost {
   hasSession(sessionId: string): boolean
   /** It begins here. */
   begun(lease: StoredDelivery): void
+  /** Its handlers took so long. */
+  worked(ms: number): void
   /** It is not worked on here any more. */
   ended(lease: StoredDelivery, how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead' | 'lost'): void
   /** Gives back what waits here of its lane, which goes no further here for now. */
@@ -57,6 +59,7 @@ export class StoredDelivery implements DeliveryLease {
   readonly #host: LeaseHost
   readonly #progress: Record<string, HandlerProgress>
   #recorded: readonly string[] | undefined
+  #begunAt = 0
   #start: true | Promise<boolean> | undefined
   /** Handlers whose transaction may hold the event's row: reports of it wait for them. */
   readonly #inTransaction = new Set<string>()
@@ -80,7 +83,12 @@ export class StoredDelivery implements DeliveryLease {
     if (this.#isUnknownHere(plan)) return this.#leaveToOthers()
     this.#foldInterruptions(plan)
     const started = this.#start ?? this.start(plan)
-    return started === true ? this.check() : started.then((ok) => (ok ? this.check() : false))
+    this.#begunAt = host.now()
+    if (started === true) return this.check()
+    return started.then((ok) => {
+      this.#begunAt = host.now()
+      return ok && this.check()
+    })
   }
 
   /** Records the start, perhaps before the event begins here. */
@@ -128,6 +136,7 @@ export class StoredDelivery implements DeliveryLease {
 
   async settle(outcomes: readonly HandlerOutcome[], retryInMs: number | undefined): Promise<void> {
     if (this.over) return
+    this.#host.worked(this.#host.now() - this.#begunAt)
     const { lease, lane, onCrash } = this.facts
     const progress = { ...this.#progress }
     const aborted = outcomes.find((outcome) => outcome?.status === 'aborted')
@@ -144,7 +153,7 @@ export class StoredDelivery implements DeliveryLease {
       await this.#end('dead', { kind: 'dead', lease, reason: 'failed', progress })
     } else {
       const ended = this.#end('completed', { kind: 'complete', lease })
-      if (lane !== undefined) this.#startNext()
+      if (lane !== undefined || this.facts.serial) this.#startNext()
       await ended
     }
   }
