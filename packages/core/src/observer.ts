@@ -19,8 +19,11 @@ export interface HandlerFacts {
  * They are called synchronously from the dispatch: note and leave.
  */
 export interface Observer {
-  /** An event was accepted; `dueAt` (epoch ms) if it was scheduled. */
-  eventAccepted?(event: EventMessage, facts: { readonly priority: number; readonly dueAt?: number }): void
+  /** An event was accepted; `dueAt` (epoch ms) if it was scheduled, `durability` if it was stored. */
+  eventAccepted?(
+    event: EventMessage,
+    facts: { readonly priority: number; readonly dueAt?: number; readonly durability?: 'stored' },
+  ): void
   /** An event was not accepted, or was dropped later. */
   eventRefused?(
     event: EventMessage,

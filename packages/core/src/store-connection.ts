@@ -28,6 +28,8 @@ export const connectStore = (
   requireContract('persistence.events', events, 'event-store/1')
   const { clock, logger, ageingMs, lanes, intake, routing, definitions } = engine
   const host: StoreHost = {
+    eventLog,
+    observe: (observer) => engine.observers.add(observer),
     name,
     clock,
     logger,
@@ -63,7 +65,11 @@ export const connectStore = (
     unschedule: (scheduled) => engine.scheduler.cancel(scheduled),
     accepted: ({ message, priority }, dueAt) => {
       if (!engine.observers.any) return
-      engine.observers.tell('eventAccepted', message, { priority, ...(dueAt !== undefined && { dueAt }) })
+      engine.observers.tell('eventAccepted', message, {
+        priority,
+        ...(dueAt !== undefined && { dueAt }),
+        durability: 'stored',
+      })
     },
     lost: (delivery, error) => {
       if (delivery.state === 'waiting') {

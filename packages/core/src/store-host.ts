@@ -5,7 +5,8 @@ import type { Logger } from './logger.ts'
 import type { AnyDefinition, EventMessage } from './message.ts'
 import type { PublishReceipt } from './options.ts'
 import type { HandlerOutcome } from './outcome.ts'
-import type { EventStore } from './persistence.ts'
+import type { Observer } from './observer.ts'
+import type { EventLog, EventStore } from './persistence.ts'
 import type { Plan } from './routing.ts'
 import type { Scheduled, ScheduledEvent, When } from './scheduler.ts'
 import type { Timer } from './timers.ts'
@@ -52,6 +53,9 @@ export interface StoreIntent {
 /** What the runner of a store needs of the bus. */
 export interface StoreHost {
   readonly name: string
+  /** Where published events are recorded, if anywhere. */
+  readonly eventLog: EventLog | undefined
+  observe(observer: Observer): Disposable
   readonly clock: Clock
   readonly logger: Logger
   readonly ageingMs: number
@@ -122,6 +126,8 @@ export interface StoreRunCounts {
   readonly dead: number
   readonly lost: number
   readonly rescued: number
+  /** Events in memory that could not be written to the event log. */
+  readonly unlogged: number
 }
 
 /** What drives a store for one bus. */

@@ -10,6 +10,7 @@ import { noop } from '../thenable.ts'
 import { Appender } from './appender.ts'
 import { Claimer } from './claimer.ts'
 import { Connection } from './connection.ts'
+import { EventLogWriter } from './event-log-writer.ts'
 import { HandledTypes } from './handled-types.ts'
 import { Later } from './later.ts'
 import { Reporter } from './reporter.ts'
@@ -30,6 +31,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
   readonly #claimer: Claimer
   readonly #types: HandledTypes
   readonly #later: Later
+  readonly #log: EventLogWriter | undefined
   /** What is leased to this process, by key. */
   readonly #held = new Map<string, StoredDelivery>()
   readonly #byDelivery = new WeakMap<Delivery, StoredDelivery>()
@@ -53,6 +55,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
     dead: 0,
     lost: 0,
     rescued: 0,
+    unlogged: 0,
   }
 
   constructor(store: EventStore, bus: StoreHost) {
@@ -74,6 +77,14 @@ export class StoreRun implements StoreRunner, LeaseHost {
     })
     this.#types = new HandledTypes(bus)
     this.#later = new Later(bus)
+    const { eventLog } = bus
+    this.#log =
+      eventLog &&
+      new EventLogWriter(eventLog, bus, {
+        batchSize,
+        write: (messages) => connection.call(() => eventLog.write(messages)),
+        whenUp: () => this.#whenUp(),
+      })
     this.#claimer = new Claimer(
       store,
       bus,
@@ -101,7 +112,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
       notes: this.#types.notes,
       leased: this.#held.size,
       toBeStored: this.#later.size,
-      counts: this.#counts,
+      counts: { ...this.#counts, unlogged: this.#log?.lost ?? 0 },
     }
   }
 
@@ -143,7 +154,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
     for (const held of this.#held.values()) if (!held.begun && !held.over) void held.release()
     const limit = Promise.withResolvers<void>()
     const timer = this.#bus.after(connectMs, limit.resolve)
-    const written = Promise.all([this.#reporter.flushed(), this.#appender.settled()])
+    const written = Promise.all([this.#reporter.flushed(), this.#appender.settled(), this.#log?.flushed()])
     const gone = this.#connection.isUp ? this.#connection.change : Promise.resolve()
     await Promise.race([written, limit.promise, gone])
     this.#bus.cancel(timer)
@@ -513,6 +524,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
 
   #up(): void {
     this.#claimer.up()
+    this.#log?.up()
     void this.#later.storeAll((event) => this.#write(event, undefined)).catch(noop)
   }
 
