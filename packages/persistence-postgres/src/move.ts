@@ -8,13 +8,17 @@ import { applyDelta } from './lanes.ts'
 
 /**
  * A claim that is under way has the row, and then it is `running`; or this has it, and then the claim passes over it. Index: the
- * primary key. The key for idempotency is free again: the event never was.
+ * primary key. Only people take away what was given up (`dead`). The key for idempotency is free again: the event never was.
  */
-export const cancel = async ({ db }: StoreContext, key: string): Promise<'cancelled' | 'too-late'> => {
+export const cancel = async (
+  { db }: StoreContext,
+  key: string,
+  { dead }: { readonly dead: boolean },
+): Promise<'cancelled' | 'too-late'> => {
   if (!isKey(key)) return 'too-late'
   const rows = await db.run(sql`
     with settled as (
-      delete from ${db.events} where key = ${key}::bigint and state <> 'running'
+      delete from ${db.events} where key = ${key}::bigint and state <> 'running' ${dead ? sql`` : sql`and state <> 'dead'`}
       returning key, lane, state, idempotency_key),
     ${leaveLane(db)},
     freed_keys as (

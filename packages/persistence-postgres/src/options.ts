@@ -30,7 +30,16 @@ export interface StoreOptions {
   /** Whether dead letters are kept here; else events stay as `dead`. Default `true`. */
   readonly deadLetters?: boolean | undefined
   /** Which published events are recorded: all, or those of the types for which it says so. Default: none. */
-  readonly eventLog?: boolean | { readonly types: (type: string) => boolean } | undefined
+  readonly eventLog?:
+    | boolean
+    | {
+        readonly types?: ((type: string) => boolean) | undefined
+        /** Older entries are forgotten. Default: never. In milliseconds. */
+        readonly maxAgeMs?: number | undefined
+        /** More entries are forgotten, the oldest first. Default: no limit. */
+        readonly maxCount?: number | undefined
+      }
+    | undefined
   /** For payloads that are not plain JSON. */
   readonly codec?: PayloadCodec | undefined
   /** Where it says what nobody is told otherwise. Default: the console. */
@@ -47,6 +56,8 @@ export interface StoreConfig {
   readonly deadLetters: boolean
   /** Whether events of the type are recorded; `undefined`: none are. */
   readonly logs: ((type: string) => boolean) | undefined
+  readonly logMaxAgeMs: number | undefined
+  readonly logMaxCount: number | undefined
   readonly codec: PayloadCodec | undefined
   readonly logger: Logger
 }
@@ -90,7 +101,9 @@ export const storeConfig = (options: StoreOptions): StoreConfig => {
     autoMigrate: options.autoMigrate ?? true,
     idempotencyRetentionMs: number('idempotencyRetentionMs', 7 * 24 * 3_600_000, 0, false),
     deadLetters: options.deadLetters ?? true,
-    logs: eventLog === true ? () => true : eventLog ? eventLog.types : undefined,
+    logs: eventLog === true ? () => true : eventLog ? (eventLog.types ?? (() => true)) : undefined,
+    logMaxAgeMs: typeof eventLog === 'object' ? eventLog.maxAgeMs : undefined,
+    logMaxCount: typeof eventLog === 'object' ? eventLog.maxCount : undefined,
     codec: options.codec,
     logger: options.logger ?? consoleLogger,
   }

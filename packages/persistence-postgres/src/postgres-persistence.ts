@@ -1,6 +1,10 @@
-import type { EventStore, Persistence } from '@buslane/core'
+import type { EventStore, Inspectable, Persistence } from '@buslane/core'
 import { Kysely, PostgresDialect } from 'kysely'
+import type { StoreContext } from './context.ts'
+import { createDeadLetters } from './dead-letters.ts'
 import { invalid } from './errors.ts'
+import { createEventLog } from './event-log.ts'
+import { createInspect } from './inspect.ts'
 import { storeConfig, type StoreOptions } from './options.ts'
 import { createPostgresStore } from './postgres-store.ts'
 import { openPool, type PostgresPool, safePool } from './pool.ts'
@@ -31,6 +35,7 @@ export type PostgresOptions = PostgresSource & StoreOptions
 /** What a bus needs to keep durable and scheduled events in Postgres. */
 export interface PostgresPersistence extends Persistence {
   readonly events: EventStore
+  readonly inspect: Inspectable
   /** Frees the connections, as stopping the bus does. *Idempotent.* */
   close(): Promise<void>
 }
@@ -46,8 +51,25 @@ export interface PostgresPersistence extends Persistence {
 export const postgresPersistence = (options: PostgresOptions): PostgresPersistence => {
   const config = storeConfig(options)
   const { kysely, close } = connect(options, config.settings.connectMs)
-  const { events } = createPostgresStore(config, { kysely, close })
-  return { events, close: () => events.close() }
+  return createParts(createPostgresStore(config, { kysely, close }))
+}
+
+/** Everything that works on one schema. */
+export const createParts = ({
+  events,
+  context,
+}: {
+  readonly events: EventStore
+  readonly context: StoreContext
+}): PostgresPersistence => {
+  const { deadLetters, logs } = context.config
+  return {
+    events,
+    deadLetters: deadLetters ? createDeadLetters(context) : undefined,
+    eventLog: logs && createEventLog(context, logs),
+    inspect: createInspect(context),
+    close: () => events.close(),
+  }
 }
 
 const connect = (

@@ -6,6 +6,7 @@ import { claim } from './claim.ts'
 import type { Notifications, StoreContext } from './context.ts'
 import { createDatabase } from './database.ts'
 import { storeError } from './errors.ts'
+import { purgeLog } from './event-log.ts'
 import { migrate, requireCurrent } from './migrate.ts'
 import { cancel } from './move.ts'
 import type { StoreConfig } from './options.ts'
@@ -87,10 +88,11 @@ export const createPostgresStore = (
     ready: (types) => ready(context, types),
     async sweep() {
       const tended = await sweep(context)
+      await purgeLog(context)
       vacuum()
       return tended
     },
-    cancel: (key) => cancel(context, key),
+    cancel: (key) => cancel(context, key, { dead: false }),
     ...(notifications && { onHint: (listener: () => void) => notifications.onHint(listener) }),
     async close() {
       await vacuuming
