@@ -4,7 +4,7 @@ import type { StoreContext } from './context.ts'
 import { type Database, NOW } from './database.ts'
 import { firstFailure } from './first-failure.ts'
 import { applyDelta } from './lanes.ts'
-import { errorText, keepKeys, overtaken, type ReportedRow } from './report-statement.ts'
+import { errorText, keepKeys, keyIn, overtaken, type ReportedRow } from './report-statement.ts'
 
 interface Burial extends Lease {
   readonly reason: string
@@ -17,21 +17,23 @@ interface Burial extends Lease {
  * is compared on the row as it is once locked. Index: the primary key.
  */
 export const buryStatement = ({ db }: StoreContext, burials: readonly Burial[]): RawBuilder<ReportedRow> => {
-  const column = <Value>(of: (burial: Burial) => Value): readonly Value[] => burials.map(of)
+  // By key: token, reason, progress, error, first failure.
+  const byKey = Object.fromEntries(
+    burials.map(({ key, token, reason, progress, error }) => [
+      key,
+      [token, reason, JSON.stringify(progress), error ? errorText(error) : null, firstFailure(progress, error) ?? null],
+    ]),
+  )
+  const burial = (field: number): RawBuilder<string> => sql`(r.by_key -> e.key::text ->> ${sql.lit(field)})`
   return sql<ReportedRow>`
-    with reports as materialized (
-      select * from unnest(
-        ${column(({ key }) => key)}::bigint[], ${column(({ token }) => token)}::uuid[],
-        ${column(({ reason }) => reason)}::text[], ${column(({ progress }) => JSON.stringify(progress))}::text[],
-        ${column(({ error }) => (error ? errorText(error) : null))}::text[],
-        ${column(({ progress, error }) => firstFailure(progress, error) ?? null)}::bigint[]
-      ) as r (key, token, reason, progress, error, failed_at)),
-    settled as (
-      delete from ${db.events} e using reports r
-      where e.key = r.key and e.token = r.token and e.key = any(array(select key from reports))
+    with settled as (
+      delete from ${db.events} e
+      using (select ${JSON.stringify(byKey)}::jsonb as by_key) r
+      where ${keyIn(burials.map(({ key }) => key))} and e.token = ${burial(0)}::uuid
       returning e.key, e.lane, e.worker, e.idempotency_key, e.kind, e.id, e.type, e.version, e.session_id, e.payload, e.headers,
         e.serial, e.priority, e.order_offset, e.on_crash, e.handlers, e.accepted_at, e.replays, e.original_payload, e.edited_by,
-        r.reason as why, r.progress, coalesce(r.error, e.error) as error, coalesce(e.first_failed_at, r.failed_at) as first_failed_at),
+        ${burial(1)} as why, ${burial(2)} as progress, coalesce(${burial(3)}, e.error) as error,
+        coalesce(e.first_failed_at, ${burial(4)}::bigint) as first_failed_at),
     delta as materialized (
       select lane, 0 as waiting, -count(*) as held, 0 as retrying, null::float8 as head
       from settled where lane is not null group by lane),

@@ -10,6 +10,8 @@ export interface ClaimRow {
   /** Something is due and not ready yet, so nothing was claimed. */
   readonly due: boolean
   readonly more: boolean
+  /** Of all claimed events, in order. */
+  readonly keys: string | null
   readonly key: string | null
   readonly kind: 'event' | 'command'
   readonly id: string
@@ -25,7 +27,7 @@ export interface ClaimRow {
   readonly base_at: number
   readonly on_crash: 'retry' | 'fail'
   readonly idempotency_key: string | null
-  readonly start: boolean
+  readonly started: boolean
   readonly begun: boolean
   readonly unreported: number
   readonly interruptions: number
@@ -117,8 +119,11 @@ export const claimStatement = (
     depth as materialized (
       select least(${laneLimit}::int, greatest(1, ${budget}::int / greatest(1, count(*)::int))) as most from taken_lanes),
     -- Index events_lane. One more than can be taken, to know what the lane goes on with.
-    fetched as materialized (
-      select l.lane, l.idle, l.held, c.*, w.type is not null as known, coalesce(w.paused, false) as paused, w.handlers
+    seen as materialized (
+      select null::text as lane, true as idle, 0 as held, 0 as waiting, null::float8 as head, 1 as room, c.*
+      from (select * from plain union all select * from serial) c
+      union all
+      select l.lane, l.idle, l.held, l.waiting, l.head, least(d.most, ${laneLimit}::int - l.held) as room, c.*
       from taken_lanes l
       cross join depth d
       cross join lateral (
@@ -128,82 +133,82 @@ export const claimStatement = (
         order by e.begun desc, e.order_key, e.key
         limit least(d.most, ${laneLimit}::int - l.held) + 1
         for update skip locked
-      ) c
-      left join wanted w on w.type = c.type and w.version = c.version),
+      ) c),
     -- A lane waits behind an event of a paused type. An event that goes first although its order key is late does not make what
     -- follows it any earlier.
     placed as materialized (
-      select f.*,
-        bool_or(f.paused) over in_lane as blocked,
-        count(*) filter (where f.known) over in_lane as place,
-        max(f.order_key) over in_lane as sort_key,
-        max(f.key) over in_lane as sort_seq,
-        least(d.most, ${laneLimit}::int - f.held) as room
-      from fetched f cross join depth d
-      window in_lane as (partition by f.lane order by f.begun desc, f.order_key, f.key)),
-    candidates as materialized (
-      select c.key, null::text as lane, w.type is not null as known, true as first, w.handlers, c.expired,
-        c.order_key as sort_key, c.key as sort_seq, 1 as place
-      from (select * from plain union all select * from serial) c
-      left join wanted w on w.type = c.type and w.version = c.version
-      union all
-      select key, lane, known, idle and place = 1, handlers, expired, sort_key, sort_seq, place
-      from placed where not blocked and (place <= room or not known)),
-    picked as materialized (
-      select key, lane, first, handlers, expired,
-        row_number() over (order by sort_key, sort_seq, place) as n,
-        first and handlers is not null and expired is not true as startable
-      from candidates where known
-      order by sort_key, sort_seq, place
-      limit ${limit}::int),
-    chosen as materialized (
-      select p.*, p.startable and count(*) filter (where p.startable) over (order by p.n) <= ${start}::int as start
-      from picked p),
-    claimed as (
+      select s.*, w.type is not null as known, w.handlers,
+        coalesce(bool_or(w.paused) over in_lane, false) as blocked,
+        count(w.type) over in_lane as place,
+        max(s.order_key) over in_lane as sort_key,
+        max(s.key) over in_lane as sort_seq
+      from seen s
+      left join wanted w on w.type = s.type and w.version = s.version
+      window in_lane as (
+        partition by s.lane, case when s.lane is null then s.key end order by s.begun desc, s.order_key, s.key)),
+    ranked as materialized (
+      select p.*,
+        fits and row_number() over in_order <= ${limit}::int as picked,
+        startable and count(*) filter (where startable) over in_order <= ${start}::int as start,
+        row_number() over in_order as rank
+      from placed p
+      cross join lateral (select p.known and not p.blocked and p.place <= p.room as fits) f
+      cross join lateral (
+        select f.fits and p.handlers is not null and p.expired is not true
+          and (p.lane is null or p.idle and p.place = 1) as startable) g
+      window in_order as (partition by fits order by p.sort_key, p.sort_seq, p.place)),
+    -- Arrays, not joins: their plan does not depend on how many rows the statistics expect.
+    starting as (
       update ${events} e
-      set state = 'running', worker = ${worker}::uuid, token = ${token}::uuid, started = p.start,
-        unreported = e.unreported + p.start::int,
-        handlers = case when p.start then coalesce(e.handlers, p.handlers) else e.handlers end
-      from chosen p
-      where e.key = p.key and e.key = any(array(select key from chosen))
-      returning e.*, p.n, p.start, p.expired),
+      set state = 'running', worker = ${worker}::uuid, token = ${token}::uuid, started = true,
+        unreported = e.unreported + 1,
+        handlers = coalesce(
+          e.handlers, (select w.handlers from wanted w where w.type = e.type and w.version = e.version))
+      where e.key = any(array(select key from ranked where picked and start))
+      returning e.*),
+    ahead as (
+      update ${events} e
+      set state = 'running', worker = ${worker}::uuid, token = ${token}::uuid, started = false
+      where e.key = any(array(select key from ranked where picked and not start))
+      returning e.*),
     aside as (
       update ${events} e set state = 'unhandled'
-      where e.key = any(array(select key from candidates where not known))),
+      where e.key = any(array(select key from ranked where not known and not blocked))),
     lane_counts as materialized (
-      select l.lane,
-        l.waiting - count(p.key) - count(*) filter (where not f.known and not f.blocked) as waiting,
-        l.held + count(p.key) as held,
-        coalesce(min(f.order_key) filter (where p.key is null and (f.known or f.blocked)), l.head) as head
-      from taken_lanes l
-      join placed f on f.lane = l.lane
-      left join chosen p on p.key = f.key
-      group by l.lane, l.waiting, l.held, l.head
-      having count(p.key) > 0 or count(*) filter (where not f.known and not f.blocked) > 0),
+      select lane,
+        waiting - count(*) filter (where picked or not known and not blocked) as waiting,
+        held + count(*) filter (where picked) as held,
+        coalesce(min(order_key) filter (where not picked and (known or blocked)), head) as head
+      from ranked
+      where lane is not null
+      group by lane, waiting, held, head
+      having count(*) filter (where picked or not known and not blocked) > 0),
     emptied as (
-      delete from ${lanes} l using lane_counts k where l.lane = k.lane and k.waiting = 0 and k.held = 0),
+      delete from ${lanes} where lane = any(array(select lane from lane_counts where waiting = 0 and held = 0))),
+    -- The rows are there and locked: the upsert is an update that finds each by the primary key, whatever is expected.
     changed as (
-      update ${lanes} l
-      set waiting = k.waiting, held = k.held, head = k.head, worker = case when k.held > 0 then ${worker}::uuid end
-      from lane_counts k
-      where l.lane = k.lane and (k.waiting > 0 or k.held > 0)),
+      insert into ${lanes} (lane, waiting, held, retrying, worker, head)
+      select lane, waiting, held, 0, case when held > 0 then ${worker}::uuid end, head
+      from lane_counts where waiting > 0 or held > 0
+      on conflict (lane) do update set
+        waiting = excluded.waiting, held = excluded.held, worker = excluded.worker, head = excluded.head),
     facts as (
       select ${NOW}::float8 as now, c.due,
+        (select string_agg(key::text, ' ' order by rank) from ranked where picked) as keys,
         (select count(*) from plain) >= ${limit}::int
           or ${serialLimit > 0} and (select count(*) from serial) >= ${serialLimit}::int
           or (select count(*) from idle) >= ${limit}::int
-          or exists (select from candidates where not known)
-          or (select count(*) from candidates where known) > (select count(*) from picked)
           or exists (
-            select from placed f join lane_counts k on k.lane = f.lane
-            where f.known and not f.blocked and f.place > f.room and k.held < ${laneLimit}::int)
+            select from ranked
+            where not blocked and not picked
+              and (not known or place <= room or lane is not null and room < ${laneLimit}::int - held))
         as more
       from clock c)
     select
-      f.now, f.due, f.more, e.key::text as key, e.kind, e.id, e.type, e.version, e.session_id, e.payload, e.headers, e.lane,
-      e.serial, e.priority, e.order_key, e.base_at::float8 as base_at, e.on_crash, e.idempotency_key, e.start, e.begun,
-      e.unreported, e.interruptions, e.handlers, e.progress, coalesce(e.expired, false) as expired,
+      f.now, f.due, f.more, f.keys, e.key::text as key, e.kind, e.id, e.type, e.version, e.session_id, e.payload, e.headers,
+      e.lane, e.serial, e.priority, e.order_key, e.base_at::float8 as base_at, e.on_crash, e.idempotency_key, e.started, e.begun,
+      e.unreported, e.interruptions, e.handlers, e.progress,
+      coalesce(e.expires_at <= ${NOW} and e.handlers is null, false) as expired,
       e.deferred_since::float8 as deferred_since, e.replays
-    from facts f left join claimed e on true
-    order by e.n`
+    from facts f left join (select * from starting union all select * from ahead) e on true`
 }

@@ -24,7 +24,11 @@ const claimReady = async (
   const rows = await context.db.run(claimStatement(context, request, { token, evenIfDue }))
   const [facts] = rows
   if (!facts) throw new Error('a claim without an answer')
-  const events = rows.flatMap((row) => (row.key === null ? [] : [claimedEvent(row, row.key, token)]))
+  const byKey = new Map(rows.map((row) => [row.key, row]))
+  const events = (facts.keys?.split(' ') ?? []).flatMap((key) => {
+    const row = byKey.get(key)
+    return row ? [claimedEvent(row, key, token)] : []
+  })
   return { claimed: { events, exhausted: !facts.more, now: facts.now }, due: facts.due && !evenIfDue }
 }
 
@@ -46,8 +50,8 @@ const claimedEvent = (row: ClaimRow, key: string, token: string): ClaimedEvent =
   acceptedAt: row.base_at,
   onCrash: row.on_crash,
   idempotencyKey: row.idempotency_key ?? undefined,
-  started: row.start,
-  unreported: row.unreported - (row.start ? 1 : 0),
+  started: row.started,
+  unreported: row.unreported - (row.started ? 1 : 0),
   interruptions: row.interruptions,
   handlers: row.handlers === null ? undefined : (JSON.parse(row.handlers) as readonly string[]),
   progress: row.progress === null ? {} : (JSON.parse(row.progress) as Progress),

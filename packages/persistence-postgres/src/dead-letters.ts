@@ -20,7 +20,8 @@ type LetterRow = Omit<DeadLettersTable, 'key' | 'serial' | 'order_offset' | 'han
 }
 
 /** The dead letters of a schema. Events come here by the event store, which moves them in one transaction. */
-export const createDeadLetters = ({ db, config, hint }: StoreContext): DeadLetterStore => {
+export const createDeadLetters = (context: StoreContext): DeadLetterStore => {
+  const { db, config } = context
   /** bigints as numbers: all of them are times. */
   const columns = sql`key::text as key, reason, dead_at::float8 as dead_at, worker, kind, id, type, version, session_id,
     payload, headers, lane, priority, on_crash, idempotency_key, progress, error, accepted_at::float8 as accepted_at,
@@ -104,7 +105,7 @@ export const createDeadLetters = ({ db, config, hint }: StoreContext): DeadLette
           ${edit ? sql`${edit.by}` : sql`edited_by`}
         from fresh returning key`)
       if (rows.length === 0) return 'gone'
-      hint()
+      context.hint()
       return 'replayed'
     },
 

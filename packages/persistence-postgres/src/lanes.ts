@@ -8,7 +8,10 @@ import type { Database } from './database.ts'
  *
  * Lanes are locked in the order of their names, and after events: whoever holds a lane never waits for an event, so two statements
  * with many lanes cannot deadlock. A row is deleted by its own counts only, as they are once it is locked: asking whether events exist
- * would ask the snapshot, which does not know what has been appended since. Index: the primary key of lanes.
+ * would ask the snapshot, which does not know what has been appended since.
+ *
+ * Each lane is one probe of the primary key, whatever the statistics say: a lateral subquery that locks cannot become another join, and an
+ * upsert has no plan. A queue is often empty when it is analysed, and a nested loop over two lists follows from that.
  */
 export const applyDelta = (db: Database): RawBuilder<unknown> => sql`
   locked as materialized (
@@ -19,22 +22,19 @@ export const applyDelta = (db: Database): RawBuilder<unknown> => sql`
       l.retrying + d.retrying as retrying,
       case when l.held + d.held > 0 then l.worker end as worker,
       case when l.waiting = 0 then d.head else least(l.head, d.head) end as head
-    from ${db.lanes} l
-    join delta d on d.lane = l.lane
-    where l.lane = any(array(select lane from delta))
-    order by l.lane
-    for update of l
+    from (select * from delta order by lane) d
+    cross join lateral (select * from ${db.lanes} l where l.lane = d.lane for update) l
   ),
   emptied as (
-    delete from ${db.lanes} l
-    using locked k
-    where l.lane = k.lane and k.waiting = 0 and k.held = 0 and k.retrying = 0
+    delete from ${db.lanes}
+    where lane = any(array(select lane from locked where waiting = 0 and held = 0 and retrying = 0))
   ),
   changed as (
-    update ${db.lanes} l
-    set waiting = k.waiting, held = k.held, retrying = k.retrying, worker = k.worker, head = k.head
-    from locked k
-    where l.lane = k.lane and (k.waiting > 0 or k.held > 0 or k.retrying > 0)
+    insert into ${db.lanes} as l (lane, waiting, held, retrying, worker, head)
+    select lane, waiting, held, retrying, worker, head from locked where waiting > 0 or held > 0 or retrying > 0
+    on conflict (lane) do update set
+      waiting = excluded.waiting, held = excluded.held, retrying = excluded.retrying, worker = excluded.worker,
+      head = excluded.head
   )`
 
 /**

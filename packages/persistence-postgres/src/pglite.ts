@@ -1,1 +1,120 @@
-export {}
+// The embedded store: everything that needs @electric-sql/pglite, so that the main entry does not.
+import { PGliteDialect, Kysely } from 'kysely'
+import { BusError } from '@buslane/core'
+import type { Notifications } from './context.ts'
+import { channelOf } from './notifications.ts'
+import { storeConfig, type StoreOptions } from './options.ts'
+import { type DataDirLock, lockDataDir } from './pglite/data-dir-lock.ts'
+import { createParts, type PostgresPersistence } from './postgres-persistence.ts'
+import { createPostgresStore } from './postgres-store.ts'
+
+/** Options of {@link pglitePersistence}. */
+export interface PgliteOptions extends StoreOptions {
+  /** The folder of the database, made if it does not exist. Default: in memory, gone with the process. */
+  readonly dataDir?: string | undefined
+}
+
+type PGlite = import('@electric-sql/pglite').PGlite
+
+/**
+ * Durable and scheduled events in a Postgres that is embedded in the process: nothing to install but the package
+ * `@electric-sql/pglite`. For one process at a time; for several there is `postgresPersistence`, with the same tables.
+ *
+ * *Survives* `kill -9`. PGlite does not wait for the disk (`fsync` is off), so a power cut or a crash of the machine may take
+ * the last commits with it.
+ * *One process per `dataDir`*: a second one is refused with `STORE_LOCKED`; the lock of a process that was killed is taken over.
+ *
+ * @throws {BusError} `INVALID_ARGUMENT`
+ */
+export const pglitePersistence = (options: PgliteOptions = {}): PostgresPersistence => {
+  // One connection does everything: appends side by side would only wait for each other.
+  const config = storeConfig({ parallelAppends: 1, ...options })
+  const database = new EmbeddedDatabase(options.dataDir, channelOf(config.schema))
+  const kysely = new Kysely<unknown>({ dialect: new PGliteDialect({ pglite: database.asPGlite() }) })
+  const notifications = config.notify ? database : undefined
+  return createParts(createPostgresStore(config, { kysely, notifications, close: () => database.shut() }))
+}
+
+/** A database that is opened when it is first used, and again after it was closed. */
+class EmbeddedDatabase implements Notifications {
+  readonly notify: string
+  readonly #dataDir: string | undefined
+  readonly #channel: string
+  readonly #listeners = new Set<() => void>()
+  #opened: Promise<{ readonly pglite: PGlite; readonly lock: DataDirLock | undefined }> | undefined
+
+  constructor(dataDir: string | undefined, channel: string) {
+    this.#dataDir = dataDir
+    this.#channel = channel
+    this.notify = `notify ${channel}`
+  }
+
+  /** As Kysely wants it. */
+  asPGlite(): ConstructorParameters<typeof PGliteDialect>[0]['pglite'] {
+    const open = async (): Promise<PGlite> => (await this.#open()).pglite
+    return {
+      closed: false,
+      ready: true,
+      waitReady: Promise.resolve(),
+      close: () => this.shut(),
+      query: async (text, parameters, options) => (await open()).query(text, parameters, options) as never,
+      transaction: async (callback) => (await open()).transaction((tx) => callback(tx as never)) as never,
+    }
+  }
+
+  onHint(listener: () => void): Disposable {
+    const own = (): void => listener()
+    this.#listeners.add(own)
+    return { [Symbol.dispose]: () => void this.#listeners.delete(own) }
+  }
+
+  /** Hints end with the database. */
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  async shut(): Promise<void> {
+    const opened = this.#opened
+    this.#opened = undefined
+    if (!opened) return
+    const { pglite, lock } = await opened
+    // In memory there is nothing to come back to: closing would lose what a later start must find.
+    if (this.#dataDir === undefined) this.#opened = opened
+    else await pglite.close()
+    await lock?.release()
+  }
+
+  #open(): Promise<{ readonly pglite: PGlite; readonly lock: DataDirLock | undefined }> {
+    this.#opened ??= this.#openOnce().catch((error: unknown) => {
+      this.#opened = undefined
+      throw error
+    })
+    return this.#opened
+  }
+
+  async #openOnce(): Promise<{ readonly pglite: PGlite; readonly lock: DataDirLock | undefined }> {
+    const { PGlite } = await importPGlite()
+    const lock = this.#dataDir === undefined ? undefined : await lockDataDir(this.#dataDir)
+    try {
+      const pglite = await PGlite.create(this.#dataDir === undefined ? {} : { dataDir: this.#dataDir })
+      await pglite.listen(this.#channel, () => {
+        for (const listener of this.#listeners) listener()
+      })
+      return { pglite, lock }
+    } catch (error) {
+      await lock?.release()
+      throw error
+    }
+  }
+}
+
+const importPGlite = async (): Promise<typeof import('@electric-sql/pglite')> => {
+  try {
+    return await import('@electric-sql/pglite')
+  } catch (error) {
+    throw new BusError('INVALID_ARGUMENT', 'pglitePersistence needs the package @electric-sql/pglite: install it', {
+      cause: error,
+      retryable: false,
+    })
+  }
+}

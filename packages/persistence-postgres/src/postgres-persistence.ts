@@ -5,6 +5,7 @@ import { createDeadLetters } from './dead-letters.ts'
 import { invalid } from './errors.ts'
 import { createEventLog } from './event-log.ts'
 import { createInspect } from './inspect.ts'
+import { createNotifications } from './notifications.ts'
 import { storeConfig, type StoreOptions } from './options.ts'
 import { createPostgresStore } from './postgres-store.ts'
 import { openPool, type PostgresPool, safePool } from './pool.ts'
@@ -50,8 +51,9 @@ export interface PostgresPersistence extends Persistence {
  */
 export const postgresPersistence = (options: PostgresOptions): PostgresPersistence => {
   const config = storeConfig(options)
-  const { kysely, close } = connect(options, config.settings.connectMs)
-  return createParts(createPostgresStore(config, { kysely, close }))
+  const { kysely, pool, close } = connect(options, config.settings.connectMs)
+  const notifications = config.notify && pool ? createNotifications(pool, config.schema, config.logger) : undefined
+  return createParts(createPostgresStore(config, { kysely, notifications, close }))
 }
 
 /** Everything that works on one schema. */
@@ -72,10 +74,14 @@ export const createParts = ({
   }
 }
 
-const connect = (
-  options: PostgresSource,
-  connectMs: number,
-): { readonly kysely: Kysely<unknown>; readonly close: () => Promise<void> } => {
+interface Connected {
+  readonly kysely: Kysely<unknown>
+  /** Where a connection for notifications can be had; a Kysely instance lends none for long. */
+  readonly pool?: PostgresPool | undefined
+  readonly close: () => Promise<void>
+}
+
+const connect = (options: PostgresSource, connectMs: number): Connected => {
   const given = [options.connectionString, options.pool, options.kysely].filter((source) => source !== undefined)
   if (given.length !== 1) throw invalid('postgresPersistence needs one of connectionString, pool and kysely')
   if (options.kysely !== undefined) {
@@ -86,21 +92,21 @@ const connect = (
     const { pool, release } = safePool(options.pool)
     return {
       kysely: new Kysely({ dialect: new PostgresDialect({ pool }) }),
+      pool: options.pool,
       close: () => {
         release()
         return Promise.resolve()
       },
     }
   }
-  const kysely = openedOnDemand(options.connectionString, { max: options.maxConnections ?? 10, connectMs })
-  return kysely
+  return openedOnDemand(options.connectionString, { max: options.maxConnections ?? 10, connectMs })
 }
 
 /** A pool of its own. After `close()` the next use opens another: a bus can be started again. */
 const openedOnDemand = (
   connectionString: string,
   { max, connectMs }: { readonly max: number; readonly connectMs: number },
-): { readonly kysely: Kysely<unknown>; readonly close: () => Promise<void> } => {
+): Connected => {
   let opened: Promise<PostgresPool> | undefined
   const open = (): Promise<PostgresPool> => {
     opened ??= openPool(connectionString, { max, connectMs }).catch((error: unknown) => {
@@ -116,6 +122,7 @@ const openedOnDemand = (
   }
   return {
     kysely: new Kysely({ dialect: new PostgresDialect({ pool: safePool(pool).pool }) }),
+    pool,
     async close() {
       const closing = opened
       opened = undefined

@@ -60,6 +60,8 @@ export const createPostgresStore = (
     vacuumFailed: false,
   }
   let vacuuming: Promise<void> | undefined
+  /** Buses that have opened it. */
+  let users = 0
   const vacuum = (): void => {
     vacuuming ??= vacuumIfNeeded(context).finally(() => (vacuuming = undefined))
   }
@@ -75,6 +77,7 @@ export const createPostgresStore = (
       } catch (error) {
         throw storeError(error)
       }
+      users++
     },
     join: (facts) => join(context, facts),
     heartbeat: (worker) => heartbeat(context, worker),
@@ -95,6 +98,8 @@ export const createPostgresStore = (
     cancel: (key) => cancel(context, key, { dead: false }),
     ...(notifications && { onHint: (listener: () => void) => notifications.onHint(listener) }),
     async close() {
+      users = Math.max(0, users - 1)
+      if (users > 0) return
       await vacuuming
       await notifications?.close()
       await connection.close()

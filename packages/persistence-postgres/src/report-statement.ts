@@ -10,20 +10,27 @@ export interface ReportedRow {
   readonly overtaken: boolean
 }
 
+/** The subselect hides how many there are: many constants look dearer than reading the whole table, which is full of others. */
+export const keyIn = (keys: readonly string[]): RawBuilder<boolean> =>
+  sql`e.key = any(array(select unnest(${keys}::bigint[])))`
+
+/** An event and the lease on it as one text, to compare the pairs of a batch without a join. */
+const PAIR = sql`e.key || ' ' || e.token`
+
+const pairs = (leases: readonly Lease[]): readonly string[] =>
+  leases.map(({ key, token }) => `${key} ${token.toLowerCase()}`)
+
 /**
- * Deletes what is handled: one row lock per event, through the primary key, with the token of its lease compared on the row as it
- * is once locked. Comparing pairs with the key as an array as well keeps the plan at one index probe per key.
+ * Deletes what is handled: one probe of the primary key per event, with its lease compared on the row as it is once locked. There is
+ * no join whose plan could depend on the statistics of a table that is empty every other moment.
  */
 export const completeStatement = (
   { db, config }: StoreContext,
   leases: readonly Lease[],
 ): RawBuilder<ReportedRow> => sql<ReportedRow>`
-  with reports as materialized (
-    select * from unnest(${leases.map(({ key }) => key)}::bigint[], ${leases.map(({ token }) => token)}::uuid[])
-      as r (key, token)),
-  settled as (
-    delete from ${db.events} e using reports r
-    where e.key = r.key and e.token = r.token and e.key = any(array(select key from reports))
+  with settled as (
+    delete from ${db.events} e
+    where ${keyIn(leases.map(({ key }) => key))} and ${PAIR} = any(${pairs(leases)}::text[])
     returning e.key, e.lane, e.idempotency_key),
   delta as materialized (
     select lane, 0 as waiting, -count(*) as held, 0 as retrying, null::float8 as head
@@ -69,40 +76,46 @@ export const overtaken = (db: Database): RawBuilder<boolean> => sql<boolean>`
  * primary key. A `retry` of an event of a named lane is what the lane waits for from now on; other events go on.
  */
 export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]): RawBuilder<ReportedRow> => {
-  const column = <Value>(of: (report: Report) => Value): readonly Value[] => reports.map(of)
+  // By key, so that a row finds its report without a join: token, kind, delay, handlers, progress, error, reason.
+  const byKey = Object.fromEntries(
+    reports.map((report) => [
+      report.lease.key,
+      [
+        report.lease.token,
+        report.kind,
+        'delayMs' in report ? Math.min(Math.ceil(report.delayMs), 8.64e15) : 0,
+        'handlers' in report ? JSON.stringify(report.handlers) : null,
+        'progress' in report && report.progress ? JSON.stringify(report.progress) : null,
+        'error' in report && report.error ? errorText(report.error) : null,
+        report.kind === 'dead' ? report.reason : null,
+      ],
+    ]),
+  )
+  const report = (field: number): RawBuilder<string> => sql`(r.by_key -> e.key::text ->> ${sql.lit(field)})`
+  const kind = report(1)
   return sql<ReportedRow>`
-    with reports as materialized (
-      select * from unnest(
-        ${column(({ lease }) => lease.key)}::bigint[], ${column(({ lease }) => lease.token)}::uuid[],
-        ${column(({ kind }) => kind)}::text[],
-        ${column((report) => ('delayMs' in report ? Math.min(Math.ceil(report.delayMs), 8.64e15) : 0))}::bigint[],
-        ${column((report) => ('handlers' in report ? JSON.stringify(report.handlers) : null))}::text[],
-        ${column((report) => ('progress' in report && report.progress ? JSON.stringify(report.progress) : null))}::text[],
-        ${column((report) => ('error' in report && report.error ? errorText(report.error) : null))}::text[],
-        ${column((report) => (report.kind === 'dead' ? String(report.reason) : null))}::text[]
-      ) as r (key, token, kind, delay_ms, handlers, progress, error, reason)),
-    settled as (
+    with settled as (
       update ${db.events} e set
-        state = case r.kind
+        state = case ${kind}
           when 'start' then 'running' when 'progress' then 'running'
           when 'retry' then case when e.lane is null then 'scheduled' else 'retrying' end
           when 'release' then 'ready' when 'defer' then 'scheduled'
           when 'undecodable' then 'undecodable' when 'dead' then 'dead' end,
-        worker = case when r.kind in ('start', 'progress') then e.worker end,
-        token = case when r.kind in ('start', 'progress') then e.token end,
-        started = r.kind = 'start' or r.kind = 'progress' and e.started,
-        unreported = case when r.kind = 'start' then e.unreported + 1 else 0 end,
-        begun = e.begun or r.kind = 'retry' or r.progress is not null,
-        interruptions = case when r.kind = 'retry' then 0 else e.interruptions end,
-        due_at = case when r.kind in ('retry', 'defer') then ${NOW} + r.delay_ms else e.due_at end,
-        deferred_since = case when r.kind = 'defer' then coalesce(e.deferred_since, ${NOW}) else e.deferred_since end,
-        handlers = case when r.kind = 'start' then coalesce(e.handlers, r.handlers) else e.handlers end,
-        progress = coalesce(r.progress, e.progress),
-        error = coalesce(r.error, e.error),
-        reason = coalesce(r.reason, e.reason)
-      from reports r
-      where e.key = r.key and e.token = r.token and e.key = any(array(select key from reports))
-      returning e.key, e.lane, e.order_key, r.kind),
+        worker = case when ${kind} in ('start', 'progress') then e.worker end,
+        token = case when ${kind} in ('start', 'progress') then e.token end,
+        started = ${kind} = 'start' or ${kind} = 'progress' and e.started,
+        unreported = case when ${kind} = 'start' then e.unreported + 1 else 0 end,
+        begun = e.begun or ${kind} = 'retry' or ${report(4)} is not null,
+        interruptions = case when ${kind} = 'retry' then 0 else e.interruptions end,
+        due_at = case when ${kind} in ('retry', 'defer') then ${NOW} + ${report(2)}::bigint else e.due_at end,
+        deferred_since = case when ${kind} = 'defer' then coalesce(e.deferred_since, ${NOW}) else e.deferred_since end,
+        handlers = case when ${kind} = 'start' then coalesce(e.handlers, ${report(3)}) else e.handlers end,
+        progress = coalesce(${report(4)}, e.progress),
+        error = coalesce(${report(5)}, e.error),
+        reason = coalesce(${report(6)}, e.reason)
+      from (select ${JSON.stringify(byKey)}::jsonb as by_key) r
+      where ${keyIn(reports.map(({ lease }) => lease.key))} and e.token = ${report(0)}::uuid
+      returning e.key, e.lane, e.order_key, ${kind} as kind),
     delta as materialized (
       select lane, count(*) filter (where kind = 'release') as waiting, -count(*) as held,
         count(*) filter (where kind = 'retry') as retrying, min(order_key) filter (where kind = 'release') as head
