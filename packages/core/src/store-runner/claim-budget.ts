@@ -59,6 +59,11 @@ export class ClaimBudget {
     return Math.min(2 * this.#batchSize, this.#doneIn(AHEAD_MS) * this.#concurrency)
   }
 
+  /** Whether all that is held will begin so soon that it may be recorded as started. */
+  startsAhead(now: number): boolean {
+    return now >= this.#carefulUntil
+  }
+
   /** How many events of the bus's own lane may be claimed: some again when half of them are done. */
   serialLimit({ serial }: Holdings): number {
     const most = 1 + Math.min(this.#batchSize, this.#doneIn(AHEAD_MS))
@@ -80,7 +85,7 @@ export class ClaimBudget {
     if (room <= 0 || (waiting > ahead / 2 && slotsFree - waiting < 1)) return undefined
     return {
       limit: Math.min(room, this.#batchSize),
-      start: now < this.#carefulUntil ? Math.max(0, slotsFree - waiting) : room,
+      start: this.startsAhead(now) ? room : Math.max(0, slotsFree - waiting),
       laneLimit: this.laneLimit(lanes),
       serialLimit: this.serialLimit(holdings),
     }

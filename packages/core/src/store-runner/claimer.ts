@@ -56,6 +56,11 @@ export class Claimer {
     return this.#budget.ahead
   }
 
+  /** Whether what is held will begin soon enough to be recorded as started. */
+  get startsAhead(): boolean {
+    return this.#budget.startsAhead(this.#bus.clock.monotonic())
+  }
+
   enable(): void {
     this.#enabled = true
     this.#hints ??= this.#store.onHint?.(() => this.wake())

@@ -277,9 +277,10 @@ export class StoreRun implements StoreRunner, LeaseHost {
   #startsAtOnce(delivery: Delivery, lane: string | undefined): readonly string[] | undefined {
     const { definition, message, laneKey, parent } = delivery
     if (definition.options.onCrash === 'fail') return undefined
-    const idle = parent !== undefined || laneKey === undefined || this.#bus.laneIdle(laneKey)
-    const free = parent !== undefined || this.#bus.slotsFree > this.#appender.pending
-    if (!idle || !free || (lane === undefined && laneKey === BUS && this.#appender.pending > 0)) return undefined
+    const pending = this.#appender.pending
+    const idle = laneKey === undefined || (this.#bus.laneIdle(laneKey) && (laneKey !== BUS || pending === 0))
+    const beginsAtOnce = parent !== undefined || (idle && this.#bus.slotsFree > pending)
+    if (!beginsAtOnce && (lane !== undefined || !this.#claimer.startsAhead)) return undefined
     const plan = this.#bus.plan(message.type, message.sessionId)
     return plan.length > 0 ? namesOf(plan) : undefined
   }
