@@ -186,7 +186,8 @@ export class Claimer {
     } finally {
       this.#claiming = false
     }
-    // What the limits of lanes left behind is claimed when what they hold has settled.
+    // What the limits of lanes left behind is claimed when what they hold has settled, perhaps meanwhile.
+    if (this.#serialCut && this.#budget.serialLimit(this.#host.holdings) > 0) this.#maybeMore = true
     this.look()
     this.#bus.checkQuiet()
   }
