@@ -5,7 +5,7 @@ import type { Harness, OpenOptions, OpenStore } from '@buslane/testkit/conforman
 const START = Date.UTC(2030, 0, 1)
 
 /** A clock that stands still until it is moved. */
-export function standingClock(): Clock & { move(ms: number): void } {
+function standingClock(): Clock & { move(ms: number): void } {
   let passed = 0
   return {
     now: () => START + passed,
