@@ -2,7 +2,6 @@ import type { Lease, Progress, StoredError } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
 import type { StoreContext } from './context.ts'
 import { type Database, NOW } from './database.ts'
-import { firstFailure } from './first-failure.ts'
 import { applyDelta } from './lanes.ts'
 import { errorText, keepKeys, keyIn, overtaken, type ReportedRow } from './report-statement.ts'
 
@@ -17,11 +16,11 @@ interface Burial extends Lease {
  * is compared on the row as it is once locked. Index: the primary key.
  */
 export const buryStatement = ({ db }: StoreContext, burials: readonly Burial[]): RawBuilder<ReportedRow> => {
-  // By key: token, reason, progress, error, first failure.
+  // By key: token, reason, progress, error.
   const byKey = Object.fromEntries(
     burials.map(({ key, token, reason, progress, error }) => [
       key,
-      [token, reason, JSON.stringify(progress), error ? errorText(error) : null, firstFailure(progress, error) ?? null],
+      [token, reason, JSON.stringify(progress), error ? errorText(error) : null],
     ]),
   )
   const burial = (field: number): RawBuilder<string> => sql`(r.by_key -> e.key::text ->> ${sql.lit(field)})`
@@ -33,7 +32,7 @@ export const buryStatement = ({ db }: StoreContext, burials: readonly Burial[]):
       returning e.key, e.lane, e.worker, e.idempotency_key, e.kind, e.id, e.type, e.version, e.session_id, e.payload, e.headers,
         e.serial, e.priority, e.order_offset, e.on_crash, e.handlers, e.accepted_at, e.replays, e.original_payload, e.edited_by,
         ${burial(1)} as why, ${burial(2)} as progress, coalesce(${burial(3)}, e.error) as error,
-        coalesce(e.first_failed_at, ${burial(4)}::bigint) as first_failed_at),
+        coalesce(e.first_failed_at, ${NOW}) as first_failed_at),
     delta as materialized (
       select lane, 0 as waiting, -count(*) as held, 0 as retrying, null::float8 as head
       from settled where lane is not null group by lane),

@@ -65,22 +65,28 @@ export const claimStatement = (
   const types = [...new Map(request.types.map((wanted) => [`${wanted.version} ${wanted.type}`, wanted])).values()]
   const paused = types.filter((wanted) => wanted.paused)
   const budget = Math.max(2 * limit, MIN_LANE_BUDGET)
+  const isPaused = (alias: RawBuilder<unknown>): RawBuilder<boolean> => sql`(${alias}.type, ${alias}.version) in (
+    select * from unnest(${paused.map(({ type }) => type)}::text[], ${paused.map(({ version }) => version)}::int[]))`
   // Events of types that are unknown here are among the candidates: they are set aside, so that they are passed over once.
   const unordered = (serial: RawBuilder<unknown>, atMost: number): RawBuilder<unknown> => sql`
     select ${candidate}
     from ${events} e
     where e.state = 'ready' and e.lane is null and ${serial} and exists (select from me)
       and (e.owner is null or e.owner = ${worker}::uuid)
-      ${
-        paused.length === 0
-          ? sql``
-          : sql`and (e.type, e.version) not in (
-              select * from unnest(${paused.map(({ type }) => type)}::text[], ${paused.map(({ version }) => version)}::int[]))`
-      }
+      ${paused.length === 0 ? sql`` : sql`and not ${isPaused(sql`e`)}`}
     order by e.order_key, e.key
     limit ${atMost}::int
     for update skip locked`
-  const free = sql`select lane, held, waiting, head from ${lanes}`
+  const free = sql`select lane, held, waiting, head from ${lanes} l`
+  // A lane that waits behind a paused type must not use up the claim: while one is paused, each lane is asked for its first
+  // event. Index events_lane.
+  const goesOn =
+    paused.length === 0
+      ? sql`true`
+      : sql`not coalesce((
+          select ${isPaused(sql`e`)} from ${events} e
+          where e.lane = l.lane and e.state = 'ready'
+          order by e.begun desc, e.order_key, e.key limit 1), false)`
 
   return sql<ClaimRow>`
     with
@@ -107,12 +113,12 @@ export const claimStatement = (
     serial as materialized (${unordered(sql`e.serial`, serialLimit)}),
     -- Index lanes_free. What is checked here is checked again on the locked row: no other claim holds the lane after that.
     idle as materialized (
-      ${free} where worker is null and retrying = 0 and waiting > 0 and exists (select from me)
+      ${free} where worker is null and retrying = 0 and waiting > 0 and exists (select from me) and ${goesOn}
       order by head, lane limit ${limit}::int for update skip locked),
     -- Index lanes_held.
     own as materialized (
       ${free} where worker = ${worker}::uuid and retrying = 0 and waiting > 0 and held < ${laneLimit}::int
-        and exists (select from me)
+        and exists (select from me) and ${goesOn}
       order by head, lane limit ${limit}::int for update skip locked),
     taken_lanes as materialized (
       select *, true as idle from idle union all select *, false from own),

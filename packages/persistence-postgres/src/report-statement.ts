@@ -1,4 +1,4 @@
-import type { Lease, Report, StoredError } from '@buslane/core'
+import type { Lease, Progress, Report, StoredError } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
 import type { StoreContext } from './context.ts'
 import { CLOCK, type Database, NOW } from './database.ts'
@@ -76,7 +76,7 @@ export const overtaken = (db: Database): RawBuilder<boolean> => sql<boolean>`
  * primary key. A `retry` of an event of a named lane is what the lane waits for from now on; other events go on.
  */
 export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]): RawBuilder<ReportedRow> => {
-  // By key, so that a row finds its report without a join: token, kind, delay, handlers, progress, error, reason.
+  // By key, so that a row finds its report without a join: token, kind, delay, handlers, progress, error, reason, failed.
   const byKey = Object.fromEntries(
     reports.map((report) => [
       report.lease.key,
@@ -88,6 +88,7 @@ export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]
         'progress' in report && report.progress ? JSON.stringify(report.progress) : null,
         'error' in report && report.error ? errorText(report.error) : null,
         report.kind === 'dead' ? report.reason : null,
+        'progress' in report && hasFailed(report.progress),
       ],
     ]),
   )
@@ -106,13 +107,14 @@ export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]
         started = ${kind} = 'start' or ${kind} = 'progress' and e.started,
         unreported = case when ${kind} = 'start' then e.unreported + 1 else 0 end,
         begun = e.begun or ${kind} = 'retry' or ${report(4)} is not null,
-        interruptions = case when ${kind} = 'retry' then 0 else e.interruptions end,
+        interruptions = case when ${kind} in ('retry', 'progress') then 0 else e.interruptions end,
         due_at = case when ${kind} in ('retry', 'defer') then ${NOW} + ${report(2)}::bigint else e.due_at end,
         deferred_since = case when ${kind} = 'defer' then coalesce(e.deferred_since, ${NOW}) else e.deferred_since end,
         handlers = case when ${kind} = 'start' then coalesce(e.handlers, ${report(3)}) else e.handlers end,
         progress = coalesce(${report(4)}, e.progress),
         error = coalesce(${report(5)}, e.error),
-        reason = coalesce(${report(6)}, e.reason)
+        reason = coalesce(${report(6)}, e.reason),
+        first_failed_at = case when ${report(7)} = 'true' then coalesce(e.first_failed_at, ${NOW}) else e.first_failed_at end
       from (select ${JSON.stringify(byKey)}::jsonb as by_key) r
       where ${keyIn(reports.map(({ lease }) => lease.key))} and e.token = ${report(0)}::uuid
       returning e.key, e.lane, e.order_key, ${kind} as kind),
@@ -125,5 +127,9 @@ export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]
     select s.key::text as key, s.kind in ('defer', 'undecodable', 'dead') and ${overtaken(db)} as overtaken
     from settled s`
 }
+
+/** Whether a handler has failed, for good or not. */
+const hasFailed = (progress: Progress | undefined): boolean =>
+  Object.values(progress ?? {}).some(({ status }) => status !== 'done')
 
 export const errorText = (error: StoredError): string => JSON.stringify(error)

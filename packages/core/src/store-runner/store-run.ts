@@ -450,6 +450,10 @@ export class StoreRun implements StoreRunner, LeaseHost {
     return this.#bus.clock.monotonic()
   }
 
+  wallNow(): number {
+    return this.#bus.clock.now()
+  }
+
   get reliable(): boolean {
     return this.#connection.reliable
   }

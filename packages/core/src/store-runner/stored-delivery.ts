@@ -9,7 +9,10 @@ import { storedError } from './stored-error.ts'
 
 /** What a leased event needs of the runner. */
 export interface LeaseHost {
+  /** The monotonic clock. */
   now(): number
+  /** The wall clock. */
+  wallNow(): number
   readonly reliable: boolean
   /** Extends the lease of this worker, however long that takes; `false` when it is lost. */
   extend(): Promise<boolean>
@@ -127,7 +130,7 @@ export class StoredDelivery implements DeliveryLease {
     const before = this.#progress[name]
     if (status === 'fulfilled') this.#progress[name] = { status: 'done', attempts, ...errorsOf(before) }
     else {
-      const errors = [...(before?.errors ?? []), storedError(outcome.error, this.#host.now())]
+      const errors = [...(before?.errors ?? []), storedError(outcome.error, this.#host.wallNow())]
       this.#progress[name] = { status: trying ? 'trying' : 'failed', attempts, errors: errors.slice(-MAX_ERRORS) }
     }
     if (this.over || this.#inTransaction.size > 0) return
@@ -144,7 +147,7 @@ export class StoredDelivery implements DeliveryLease {
       this.#host.clearLane(this)
       await this.#end('retried', { kind: 'retry', lease, progress, delayMs: retryInMs })
     } else if (aborted && onCrash === 'fail' && this.#start !== undefined) {
-      const error = 'error' in aborted ? storedError(aborted.error, this.#host.now()) : undefined
+      const error = 'error' in aborted ? storedError(aborted.error, this.#host.wallNow()) : undefined
       await this.#end('dead', { kind: 'dead', lease, reason: 'interrupted', progress, error })
     } else if (aborted) {
       this.#host.clearLane(this)
@@ -175,7 +178,7 @@ export class StoredDelivery implements DeliveryLease {
   /** It cannot be read here: it is kept until a person moves it. */
   undecodable(error: unknown): void {
     const { lease } = this.facts
-    const stored: StoredError = storedError(error, this.#host.now())
+    const stored: StoredError = storedError(error, this.#host.wallNow())
     void this.#end('deferred', { kind: 'undecodable', lease, error: stored })
   }
 
@@ -202,7 +205,7 @@ export class StoredDelivery implements DeliveryLease {
     const { lease } = this.facts
     const { type } = this.delivery.message
     const what = reason === 'expired' ? 'was not started in time' : 'has a handler that nobody knows any more'
-    const error = storedError(new BusError('NO_HANDLER', `'${type}' ${what}`), this.#host.now())
+    const error = storedError(new BusError('NO_HANDLER', `'${type}' ${what}`), this.#host.wallNow())
     return this.#end('dead', { kind: 'dead', lease, reason, progress: { ...this.#progress }, error }).then(() => false)
   }
 

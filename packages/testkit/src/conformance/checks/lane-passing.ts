@@ -128,7 +128,8 @@ export const lanePassingChecks: readonly Check[] = [
         exhausted = claimed.exhausted
       }
       expectEqual(`whether ${MOST_CLAIMS} claims see all there is`, exhausted, true)
-      expectEqual('what is claimed until the store says that nothing is left', ids, ['a', 'b'])
+      // A claim that sets strange ones aside may come to one behind them later than to the head of a lane.
+      expectEqual('what is claimed until the store says that nothing is left', ids.toSorted(), ['a', 'b'])
     },
   },
   {
