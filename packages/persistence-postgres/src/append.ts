@@ -73,7 +73,7 @@ const appendDistinct = async (
   return events.map((event, index) => answers[index] ?? duplicateOfFirst(events, answers, event))
 }
 
-export interface Insertion {
+interface Insertion {
   readonly statement: RawBuilder<InsertedRow>
   readonly token: string
 }

@@ -6,7 +6,7 @@ import { keepKeys } from './report-statement.ts'
 
 const BATCH = 1000
 /** Then the event is given up: whoever started it never lived to report anything. */
-export const MAX_UNREPORTED = 10
+const MAX_UNREPORTED = 10
 
 /** Gives back all that dead workers hold, or that this one does, in batches. How many events that were. */
 export const giveBackAll = async (

@@ -17,7 +17,7 @@ export interface Tables {
  * What a stored event is doing. `retrying` is a `scheduled` event that its lane waits for; people are shown `scheduled`.
  * Only `running` events have a worker and a token.
  */
-export type EventState = 'scheduled' | 'retrying' | 'ready' | 'running' | 'unhandled' | 'undecodable' | 'dead'
+type EventState = 'scheduled' | 'retrying' | 'ready' | 'running' | 'unhandled' | 'undecodable' | 'dead'
 
 interface MessageColumns {
   kind: 'event' | 'command'
@@ -81,7 +81,7 @@ export interface EventsTable extends CarriedColumns {
  * One row per named lane with events that are ready, running or retrying; none for an idle lane. Whoever changes the state of such
  * an event changes the counts in the same transaction, and decides about the lane by the columns of this row alone.
  */
-export interface LanesTable {
+interface LanesTable {
   lane: string
   /** Events that are ready and not leased. */
   waiting: number
@@ -96,7 +96,7 @@ export interface LanesTable {
 }
 
 /** One row per process and bus. Its lease is the lease of all that it holds, so a heartbeat writes one row. */
-export interface WorkersTable {
+interface WorkersTable {
   worker: Generated<string>
   name: string
   host: string
@@ -117,7 +117,7 @@ export interface DeadLettersTable extends CarriedColumns {
 }
 
 /** Which idempotency keys are taken: from acceptance until some time after the event has settled. */
-export interface IdempotencyTable {
+interface IdempotencyTable {
   key: string
   /** The id of the event that took it. */
   id: string

@@ -2,9 +2,9 @@ import { deadLetterStoreConformance, eventStoreConformance } from '@buslane/test
 import { afterAll, describe, it } from 'vitest'
 import { pgliteHarness } from './support/pglite-conformance-harness.ts'
 
-const { harness, close } = pgliteHarness()
+const embedded = pgliteHarness()
 
-eventStoreConformance('PGlite', harness, { describe, it })
-deadLetterStoreConformance('PGlite', harness, { describe, it })
+eventStoreConformance('PGlite', embedded.harness, { describe, it })
+deadLetterStoreConformance('PGlite', embedded.harness, { describe, it })
 
-afterAll(close)
+afterAll(() => embedded.close())

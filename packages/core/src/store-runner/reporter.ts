@@ -1,5 +1,4 @@
 import type { Report, Reported } from '../persistence.ts'
-import { noop } from '../thenable.ts'
 import { isFinal } from './unavailable.ts'
 
 /** What reporting needs of the store behind it. */
@@ -107,6 +106,3 @@ export class Reporter {
     return answers
   }
 }
-
-/** For reports whose answer nobody needs. */
-export const unawaited = (answer: Promise<Reported>): void => void answer.then(noop, noop)
