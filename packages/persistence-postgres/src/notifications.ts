@@ -14,9 +14,8 @@ export const channelOf = (schema: string): string => {
 }
 
 /** A client of `pg` that tells of notifications. */
-interface ListeningClient extends PooledClient {
-  on(event: 'notification', listener: () => void): unknown
-  on(event: 'error' | 'end', listener: (error?: Error) => void): unknown
+interface ListeningClient extends Omit<PooledClient, 'on'> {
+  on(event: 'notification' | 'error' | 'end', listener: (error?: unknown) => void): unknown
   removeAllListeners?(): unknown
 }
 

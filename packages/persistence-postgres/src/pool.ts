@@ -5,6 +5,7 @@ import { isReadOnly } from './errors.ts'
 /** A client as a pool of `pg` lends it. */
 export interface PooledClient {
   query(...query: unknown[]): unknown
+  on?(event: 'error', listener: (error: Error) => void): unknown
   release(destroy?: Error | boolean): void
 }
 
@@ -32,8 +33,15 @@ export const safePool = (pool: PostgresPool): { readonly pool: KyselyPool; reado
   return { pool: kyselyPool as unknown as KyselyPool, release: () => pool.off?.('error', ignore) }
 }
 
+/** Clients whose errors are heard. */
+const heard = new WeakSet<PooledClient>()
+
 const discardReadOnly = (client: PooledClient): PooledClient => {
   let readOnly = false
+  // The pool listens to idle clients only. One that breaks between two statements would end the process; whoever sends the next
+  // statement is told.
+  if (!heard.has(client)) client.on?.('error', () => {})
+  heard.add(client)
   return {
     async query(...query: unknown[]) {
       try {
@@ -53,7 +61,7 @@ export const openPool = async (
   { max, connectMs }: { readonly max: number; readonly connectMs: number },
 ): Promise<PostgresPool> => {
   const { Pool } = await importPg()
-  return new Pool({
+  const pool = new Pool({
     connectionString,
     max,
     // Without a limit a host that does not answer would hold a start for as long as the system waits.
@@ -61,6 +69,8 @@ export const openPool = async (
     keepAlive: true,
     application_name: 'buslane',
   })
+  pool.on('error', () => {}) // as in safePool: whoever needs the database learns of it
+  return pool
 }
 
 const importPg = async (): Promise<Pick<typeof import('pg'), 'Pool'>> => {

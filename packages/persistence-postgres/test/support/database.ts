@@ -14,6 +14,15 @@ interface TestDatabase {
 export const startDatabase = async (): Promise<TestDatabase> => {
   const given = process.env['BUSLANE_TEST_DATABASE_URL']
   if (given !== undefined && given !== '') return { connectionString: given, stop: () => Promise.resolve() }
+  const database = await embeddedDatabase()
+  await database.start()
+  return database
+}
+
+/** A Postgres that can be stopped and started again. It has not been started. */
+export const embeddedDatabase = async (): Promise<
+  TestDatabase & { readonly start: () => Promise<void>; readonly shutDown: () => Promise<void> }
+> => {
   const folder = await mkdtemp(path.join(tmpdir(), 'buslane-postgres-'))
   // The server may run as another user than the tests.
   await chmod(folder, 0o755)
@@ -24,7 +33,7 @@ export const startDatabase = async (): Promise<TestDatabase> => {
     port,
     user: 'postgres',
     password: 'postgres',
-    persistent: false,
+    persistent: true, // the folder is removed below
     // Postgres refuses to run as root.
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--encoding=UTF8', '--locale=C'],
@@ -32,16 +41,23 @@ export const startDatabase = async (): Promise<TestDatabase> => {
     onLog: (line) => void output.push(String(line)),
     onError: (line) => void output.push(String(line)),
   })
-  try {
-    await postgres.initialise()
-    await postgres.start()
-  } catch (cause) {
+  const explain = (cause: unknown): never => {
     throw new Error(`Postgres did not start:\n${output.slice(-20).join('\n')}`, { cause })
   }
+  await postgres.initialise().catch(explain)
+  let running = false
   return {
     connectionString: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
-    async stop() {
+    async start() {
+      await postgres.start().catch(explain)
+      running = true
+    },
+    async shutDown() {
       await postgres.stop()
+      running = false
+    },
+    async stop() {
+      if (running) await postgres.stop()
       await rm(folder, { recursive: true, force: true })
     },
   }
