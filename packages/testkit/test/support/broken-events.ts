@@ -1,22 +1,11 @@
-import type { ClaimedEvent, EventStore, NewEvent, Report } from '@buslane/core'
-import type { Changes } from './delegate.ts'
+import type { ClaimedEvent, EventStore } from '@buslane/core'
+import { changeAppended, changeReports, type Changes } from './delegate.ts'
 
 /** A store with one fault, and the check that is meant to find it. */
 export interface Broken extends Changes {
   readonly fault: string
   readonly check: string
 }
-
-const changeAppended = (change: (event: NewEvent) => NewEvent): Changes => ({
-  events: (healthy) => ({
-    append: (events, worker) => healthy.append(events.map(change), worker),
-    appendIn: (transaction, event) => healthy.appendIn?.(transaction, change(event)) ?? Promise.reject(new Error()),
-  }),
-})
-
-const changeReports = (change: (report: Report) => Report): Changes => ({
-  events: (healthy) => ({ report: (reports) => healthy.report(reports.map(change)) }),
-})
 
 const changeClaimed = (change: (events: readonly ClaimedEvent[]) => readonly ClaimedEvent[]): Changes => ({
   events: (healthy) => ({

@@ -1,10 +1,5 @@
-import type { NewEvent } from '@buslane/core'
 import type { Broken } from './broken-events.ts'
-import type { Changes } from './delegate.ts'
-
-const changeAppended = (change: (event: NewEvent) => NewEvent): Changes => ({
-  events: (healthy) => ({ append: (events, worker) => healthy.append(events.map(change), worker) }),
-})
+import { changeAppended } from './delegate.ts'
 
 export const brokenLanesAndKeys: readonly Broken[] = [
   { fault: 'ignores lanes', check: 'L-01', ...changeAppended((event) => ({ ...event, lane: undefined })) },

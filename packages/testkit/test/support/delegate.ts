@@ -1,4 +1,4 @@
-import type { DeadLetterStore, EventStore, Inspectable, Persistence } from '@buslane/core'
+import type { DeadLetterStore, EventStore, Inspectable, NewEvent, Persistence, Report } from '@buslane/core'
 
 /** What replaces verbs of a healthy store. */
 export interface Changes {
@@ -25,3 +25,16 @@ function bound<Store extends object>(store: Store): Store {
   }
   return own as Store
 }
+
+/** Every event is stored as something else. */
+export const changeAppended = (change: (event: NewEvent) => NewEvent): Changes => ({
+  events: (healthy) => ({
+    append: (events, worker) => healthy.append(events.map(change), worker),
+    appendIn: (transaction, event) => healthy.appendIn?.(transaction, change(event)) ?? Promise.reject(new Error()),
+  }),
+})
+
+/** Every report arrives as another one. */
+export const changeReports = (change: (report: Report) => Report): Changes => ({
+  events: (healthy) => ({ report: (reports) => healthy.report(reports.map(change)) }),
+})
