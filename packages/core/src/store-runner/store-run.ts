@@ -162,6 +162,12 @@ export class StoreRun implements StoreRunner, LeaseHost {
     const left = await this.#connection.leave(connectMs)
     await this.#connection.close()
     for (const held of this.#held.values()) this.#forget(held)
+    const stopped = new BusError(
+      'BUS_STOPPED',
+      'The bus stopped before the stored event had begun; it stays in the store',
+    )
+    for (const delivery of this.#awaited.values()) delivery.waiter?.reject(stopped)
+    this.#awaited.clear()
     const count = this.#released + left
     this.#released = 0
     return count
