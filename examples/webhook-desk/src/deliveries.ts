@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import * as v from 'valibot'
+import { originOf } from './origin.ts'
 import { seededShuffle } from './seeded.ts'
 
 /** One call of the webhook, as a receiver gets it. */
@@ -11,6 +12,12 @@ export interface Delivery {
   /** The JSON that GitHub sent. Nothing is known about it before a schema has looked at it. */
   readonly body: unknown
 }
+
+/** The names that deliveries come with. */
+export const knownFrom = (deliveries: readonly Delivery[]): { kinds: Set<string>; repositories: Set<string> } => ({
+  kinds: new Set(deliveries.map(({ event }) => event)),
+  repositories: new Set(deliveries.flatMap(({ body }) => originOf(body).repository ?? [])),
+})
 
 const ExamplesSchema = v.array(v.object({ name: v.string(), examples: v.array(v.unknown()) }))
 

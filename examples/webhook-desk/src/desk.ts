@@ -6,16 +6,22 @@ import {
   createBus,
   EventHandlerFailed,
   type EventHandler,
+  type EventMessage,
   HandlerPriority,
+  type Inspectable,
+  type Persistence,
   type PublishReceipt,
   type StopReport,
+  type StoreCounts,
 } from '@buslane/core'
 import { AuditLog } from './audit-log.ts'
 import { PageOnCall } from './commands.ts'
 import type { Delivery } from './deliveries.ts'
-import { AlertDelivered, type Delivered, definitionFor } from './events.ts'
+import { AlertDelivered, type Delivered, definitionFor, SecurityAlert } from './events.ts'
 import { audit } from './handlers/audit.ts'
 import { count } from './handlers/count.ts'
+import { incident } from './handlers/incident.ts'
+import { inform } from './handlers/inform.ts'
 import { notify } from './handlers/notify.ts'
 import { page } from './handlers/page.ts'
 import { triage } from './handlers/triage.ts'
@@ -29,6 +35,21 @@ export interface DeskOptions {
   readonly journal: Journal
   readonly services: Services
   readonly followUpAfterMs: number
+  /** Keeps security alerts and follow-ups. */
+  readonly persistence: Persistence & { readonly inspect: Inspectable }
+  /** Whether it keeps deliveries, too. */
+  readonly durableDeliveries: boolean
+  /**
+   * What the desk is ready for from the start: after a crash the store may hold events of any of it, and an event that
+   * finds no session does without the handlers of the session.
+   */
+  readonly known: Known
+}
+
+/** Names that deliveries come with. On your desk they are what GitHub was told to send, and a table of repositories. */
+export interface Known {
+  readonly kinds: Iterable<string>
+  readonly repositories: Iterable<string>
 }
 
 /** The desk: one bus with its handlers, and a session for each repository it hears of. */
@@ -40,13 +61,19 @@ export class Desk {
   readonly failures: Map<string, number> = new Map()
   followUpsPlanned = 0
   readonly #bus: Bus
+  readonly #inspect: Inspectable
+  readonly #durable: boolean
   readonly #repository: RepositoryOptions
 
-  constructor({ concurrency, journal, services, followUpAfterMs }: DeskOptions) {
+  constructor(options: DeskOptions) {
+    const { concurrency, journal, services, followUpAfterMs, persistence, durableDeliveries, known } = options
+    this.#inspect = persistence.inspect
+    this.#durable = durableDeliveries
     this.#repository = { journal, services, followUpAfterMs, followUpPlanned: () => void this.followUpsPlanned++ }
     const bus = createBus({
       name: 'webhook-desk',
       concurrency,
+      persistence,
       // One delivery of a repository at a time, in the order they came in; repositories side by side.
       lane: ({ payload }) => (payload as { lane: string }).lane,
       // Failures of handlers are told to the handler of EventHandlerFailed below.
@@ -54,10 +81,13 @@ export class Desk {
     })
     this.#bus = bus
 
-    bus.onPattern('github.*', ofDelivery(journal.timed('audit', audit(this.auditLog, services))), {
-      name: 'audit',
-      priority: HandlerPriority.HIGHEST,
-    })
+    // By type, since what is stored is taken up for types that somebody has asked for; the patterns below join in.
+    for (const kind of known.kinds) {
+      bus.on(definitionFor(kind), journal.timed('audit', audit(this.auditLog, services)), {
+        name: 'audit',
+        priority: HandlerPriority.HIGHEST,
+      })
+    }
     for (const Alert of AlertDelivered) {
       bus.on(Alert, journal.timed('triage', triage()), { name: 'triage', priority: HandlerPriority.HIGH })
     }
@@ -70,16 +100,19 @@ export class Desk {
       name: 'count',
       priority: HandlerPriority.LOWEST,
     })
+    bus.on(SecurityAlert, journal.timed('incident', incident(services)), { name: 'incident' })
+    bus.on(SecurityAlert, journal.timed('inform', inform(services)), { name: 'inform', priority: HandlerPriority.LOW })
     bus.handle(PageOnCall, journal.timed('page', page('the desk', services)), { name: 'page' })
     bus.on(EventHandlerFailed, ({ payload: { handler, error } }) => {
       this.failures.set(error.name, (this.failures.get(error.name) ?? 0) + 1)
       if (error.name !== MailRefused.name) console.error(`handler '${handler}' failed: ${error.message}`)
     })
+    for (const repository of known.repositories) openRepository(bus, repository, this.#repository)
   }
 
-  /** Starts handling; `handled` is called after each delivery. */
-  async start(handled: () => void): Promise<void> {
-    this.#bus.observe({ eventSettled: ({ type }) => void (type.startsWith('github.') && handled()) })
+  /** Starts handling; `settled` is called after each event, when everything about it is written. */
+  async start(settled: (event: EventMessage) => void): Promise<void> {
+    this.#bus.observe({ eventSettled: settled })
     await this.#bus.start()
   }
 
@@ -87,17 +120,26 @@ export class Desk {
   async receive({ number, event, body }: Delivery): Promise<PublishReceipt> {
     const { repository, lane } = originOf(body)
     const message = definitionFor(event)({ number, event, lane, body })
-    if (repository === undefined) return this.#bus.publish(message)
+    // GitHub names every delivery in the header X-GitHub-Delivery, and sends it again under the same name.
+    const options = this.#durable ? { durable: true, idempotencyKey: `delivery ${number}` } : {}
+    if (repository === undefined) return this.#bus.publish(message, options)
     const session = this.#bus.getSession(repository) ?? openRepository(this.#bus, repository, this.#repository)
-    return session.publish(message)
+    return session.publish(message, options)
   }
 
   /** Resolves when everything taken in is handled and every follow-up has fired. */
   async done(signal: AbortSignal): Promise<void> {
-    do {
-      while (this.#bus.stats().scheduled > 0) await sleep(10, undefined, { signal })
+    for (;;) {
       await this.#bus.idle({ signal })
-    } while (this.#bus.stats().scheduled > 0)
+      const { scheduled, ready, running } = await this.#inspect.counts()
+      if (scheduled + ready + running + this.#bus.stats().scheduled === 0) return
+      await sleep(20, undefined, { signal })
+    }
+  }
+
+  /** What is in the store: what waits, what nobody here can handle, and the dead letters. */
+  stored(): Promise<StoreCounts> {
+    return this.#inspect.counts()
   }
 
   stats(): BusStats {

@@ -122,6 +122,17 @@ export const FollowUp = defineEvent<{
   readonly number: number
 }>('desk.follow-up')
 
+export interface Alerted {
+  readonly lane: string
+  readonly delivery: number
+  readonly severity: string
+  readonly summary: string
+  readonly onCall: string
+}
+
+/** Somebody was paged. It is stored before triage goes on, so that its handlers hear of it whatever happens to this process. */
+export const SecurityAlert = defineEvent<Alerted>('security.alert', { durable: true })
+
 const AnyBody: Unchecked<Record<string, unknown>> = v.pipe(v.unknown(), v.record(v.string(), v.unknown()))
 
 const definitions = new Map<string, DeliveryEvent<unknown>>(

@@ -1,5 +1,5 @@
 import type { Delivery } from './deliveries.ts'
-import { type Figures, runFigures } from './figures.ts'
+import { type DurableFigures, type Figures, runFigures } from './figures.ts'
 import type { HandlerName } from './journal.ts'
 import { refusesMail } from './services.ts'
 
@@ -7,8 +7,11 @@ interface Facts {
   readonly action?: string
 }
 
-/** What must come out, told from the deliveries and the seed alone: there is no bus, handler or schema in it. */
-export function expectedFigures(deliveries: readonly Delivery[], seed: number): Figures {
+/**
+ * What must come out when deliveries are stored, told from the deliveries and the seed alone: there is no bus, handler or
+ * schema in it, and no kill: those must make no difference.
+ */
+export function expectedDurableFigures(deliveries: readonly Delivery[], seed: number): DurableFigures {
   const all = deliveries.length
   const count = (matches: (name: string) => boolean): number => deliveries.filter(({ event }) => matches(event)).length
   const threads = deliveries.filter(({ event }) => event === 'issues' || event === 'pull_request')
@@ -20,6 +23,7 @@ export function expectedFigures(deliveries: readonly Delivery[], seed: number): 
     'repository_vulnerability_alert.create',
     'security_advisory.published',
   ])
+  const pages = deliveries.filter(({ event, body }) => paged.has(`${event}.${(body as Facts).action}`)).length
   const runs: Record<HandlerName, number> = {
     audit: all,
     triage: count((name) =>
@@ -30,7 +34,9 @@ export function expectedFigures(deliveries: readonly Delivery[], seed: number): 
     notify: all,
     count: all,
     'follow-up': opened,
-    page: deliveries.filter(({ event, body }) => paged.has(`${event}.${(body as Facts).action}`)).length,
+    incident: pages,
+    inform: pages,
+    page: pages,
   }
   const refused = deliveries.filter(({ number }) => refusesMail(seed, number)).length
   return {
@@ -39,12 +45,22 @@ export function expectedFigures(deliveries: readonly Delivery[], seed: number): 
     'kinds counted': new Set(deliveries.map(({ event }) => event)).size,
     ...runFigures((handler) => runs[handler]),
     'failures thrown': refused,
-    'failures announced': refused,
-    'other failures': 0,
-    'follow-ups planned': opened,
-    'follow-ups fired': opened,
-    'events settled': all + opened,
     'order violations': 0,
+    'dead letters': refused,
+    'left in the store': 0,
+  }
+}
+
+/** As {@link expectedDurableFigures}, when deliveries are in memory and the desk lives from beginning to end. */
+export function expectedFigures(deliveries: readonly Delivery[], seed: number): Figures {
+  const expected = expectedDurableFigures(deliveries, seed)
+  return {
+    ...expected,
+    'dead letters': 0,
+    'failures announced': expected['failures thrown'],
+    'other failures': 0,
+    'follow-ups planned': expected['runs of follow-up'],
+    'events settled': deliveries.length + expected['runs of follow-up'] + expected['runs of incident'],
     'broken audit links': 0,
     'left at stop': 0,
   }

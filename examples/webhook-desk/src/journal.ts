@@ -1,17 +1,34 @@
 import type { Message } from '@buslane/core'
 
-export const handlerNames = ['audit', 'triage', 'label', 'remind', 'notify', 'count', 'follow-up', 'page'] as const
+export const handlerNames = [
+  'audit',
+  'triage',
+  'label',
+  'remind',
+  'notify',
+  'count',
+  'incident',
+  'inform',
+  'follow-up',
+  'page',
+] as const
 export type HandlerName = (typeof handlerNames)[number]
 
 /** One run of a handler, as the handler itself saw it. Times are in milliseconds of one clock. */
 export interface Run {
   readonly handler: HandlerName
   readonly messageId: string
+  /** The message whose handler made this one. */
+  readonly causeId?: string | undefined
   readonly lane: string
   /** The delivery's place in the feed; `undefined` for what is no delivery. */
   readonly delivery: number | undefined
+  /** GitHub's name for what happened, if it is a delivery. */
+  readonly kind?: string | undefined
+  /** Which of the processes that wrote the journal, from 0. */
+  readonly process: number
   readonly startedAt: number
-  /** `undefined` while it runs. */
+  /** `undefined` while it runs, and for ever if its process was killed. */
   endedAt: number | undefined
   failed: boolean
 }
@@ -23,9 +40,20 @@ interface Noted {
   readonly number?: number
 }
 
+/** Where notes are kept that must outlive the process. */
+export interface JournalSink {
+  started(run: Run): void
+  ended(run: Run): void
+}
+
 /** Writes down when each handler started and ended. It asks nobody but the clock, least of all the bus. */
 export class Journal {
   readonly runs: Run[] = []
+  readonly #sink: JournalSink | undefined
+
+  constructor(sink?: JournalSink) {
+    this.#sink = sink
+  }
 
   /** The handler, with a note taken before and after. */
   timed<M extends Message<Noted>, Context, Result>(
@@ -37,20 +65,28 @@ export class Journal {
       const run: Run = {
         handler,
         messageId: message.id,
+        causeId: message.causationId,
         lane,
         delivery: event === undefined ? undefined : number,
-        startedAt: performance.now(),
+        kind: event,
+        process: 0,
+        startedAt: now(),
         endedAt: undefined,
         failed: true,
       }
       this.runs.push(run)
+      this.#sink?.started(run)
       try {
         const result = await handle(message, context)
         run.failed = false
         return result
       } finally {
-        run.endedAt = performance.now()
+        run.endedAt = now()
+        this.#sink?.ended(run)
       }
     }
   }
 }
+
+/** Fine, never going back within a process, and comparable between processes of one machine. */
+const now = (): number => performance.timeOrigin + performance.now()

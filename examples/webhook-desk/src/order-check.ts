@@ -8,51 +8,93 @@ const groups: Readonly<Record<HandlerName, number | undefined>> = {
   remind: 3,
   notify: 4,
   count: 5,
+  incident: 1,
+  inform: 2,
   'follow-up': 1,
   // Part of the triage that it answers to.
   page: undefined,
 }
 
 export interface OrderViolation {
-  readonly rule: 'a group waits for the group before' | 'a lane does one event at a time' | 'a lane keeps its order'
+  readonly rule:
+    | 'a group waits for the group before'
+    | 'a lane does one event at a time'
+    | 'a lane keeps its order'
+    | 'a handler runs again only after a kill'
   readonly lane: string
   readonly detail: string
 }
 
-/** Holds the recorded times against the two promises of the desk. It knows nothing of the bus. */
-export function checkOrder(runs: readonly Run[]): OrderViolation[] {
+/** Processes that were killed, by number. */
+type Killed = ReadonlySet<number>
+
+/**
+ * Holds the recorded times against the promises of the desk. It knows nothing of the bus.
+ *
+ * A kill allows this much: the handlers of an event whose process was killed may run again in a later process, unless an
+ * event behind it in its lane had begun already (then it was done with, and would now come out of order).
+ */
+export function checkOrder(runs: readonly Run[], killed: Killed = new Set()): OrderViolation[] {
   const ordered = runs.filter(({ handler }) => groups[handler] !== undefined)
   const events = [...Map.groupBy(ordered, ({ messageId }) => messageId).values()]
   const lanes = Map.groupBy(events, ([first]) => first!.lane)
-  return [...events.flatMap(checkGroups), ...[...lanes.values()].flatMap(checkLane)]
+  // A run that a kill has cut short was over when the next process began.
+  const begins = new Map<number, number>()
+  for (const { process, startedAt } of runs) begins.set(process, Math.min(startedAt, begins.get(process) ?? Infinity))
+  const overAt = ({ process, endedAt }: Run): number => {
+    if (endedAt !== undefined) return endedAt
+    if (!killed.has(process)) return Infinity
+    return Math.min(...[...begins].flatMap(([other, at]) => (other > process ? [at] : [])))
+  }
+  return [
+    ...events.flatMap(checkGroups),
+    ...events.flatMap((event) => checkRepeats(event, killed)),
+    ...[...lanes.values()].flatMap((lane) => checkLane(lane, overAt)),
+  ]
 }
 
 const endOf = ({ endedAt = Infinity }: Run): number => endedAt
 
-/** No handler starts before every handler of every earlier group has ended. */
+/** No handler starts before every handler of every earlier group has ended, in this process or in one before. */
 function checkGroups(runs: readonly Run[]): OrderViolation[] {
   const violations: OrderViolation[] = []
   for (const run of runs) {
-    for (const earlier of runs) {
-      if (groups[earlier.handler]! >= groups[run.handler]! || run.startedAt >= endOf(earlier)) continue
+    const earlier = runs.filter(({ handler }) => groups[handler]! < groups[run.handler]!)
+    for (const own of Map.groupBy(earlier, ({ handler }) => handler).values()) {
+      const waitedFor = own.findLast(({ process }) => process <= run.process) ?? own[0]!
+      if (run.startedAt >= endOf(waitedFor)) continue
       violations.push({
         rule: 'a group waits for the group before',
         lane: run.lane,
-        detail: `'${run.handler}' of ${describe(run)} started before '${earlier.handler}' had ended`,
+        detail: `'${run.handler}' of ${describe(run)} started before '${waitedFor.handler}' had ended`,
       })
     }
   }
   return violations
 }
 
+/** A handler runs once for an event; again only when the process that ran it was killed. */
+function checkRepeats(runs: readonly Run[], killed: Killed): OrderViolation[] {
+  return runs.flatMap((run, index) => {
+    const before = runs.slice(0, index).findLast(({ handler }) => handler === run.handler)
+    if (before === undefined || (before.process < run.process && killed.has(before.process))) return []
+    return {
+      rule: 'a handler runs again only after a kill' as const,
+      lane: run.lane,
+      detail: `'${run.handler}' ran twice for ${describe(run)}`,
+    }
+  })
+}
+
 /** No event starts before the one ahead of it has ended, and deliveries start in the order they came in. */
-function checkLane(events: readonly (readonly Run[])[]): OrderViolation[] {
+function checkLane(events: readonly (readonly Run[])[], overAt: (run: Run) => number): OrderViolation[] {
   const violations: OrderViolation[] = []
   const spans = events
+    .flatMap((runs) => [...Map.groupBy(runs, ({ process }) => process).values()])
     .map((runs) => ({
       run: runs[0]!,
       startedAt: Math.min(...runs.map(({ startedAt }) => startedAt)),
-      endedAt: Math.max(...runs.map(endOf)),
+      endedAt: Math.max(...runs.map(overAt)),
     }))
     .toSorted((a, b) => a.startedAt - b.startedAt)
   let freeAt = -Infinity

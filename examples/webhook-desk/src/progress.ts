@@ -20,10 +20,22 @@ export class Progress {
     this.#output = output
   }
 
+  /** So many were done before. */
+  startAt(done: number): void {
+    this.#done = done
+  }
+
   /** One more is done. */
   step(): void {
-    this.#done++
-    if (!this.#output.isTTY) return this.#writeLine()
+    this.to(this.#done + 1)
+  }
+
+  /** So many are done. */
+  to(done: number): void {
+    const before = this.#done
+    if (done <= before) return
+    this.#done = done
+    if (!this.#output.isTTY) return this.#writeLine(before)
     const now = performance.now()
     if (now - this.#drawnAt < REDRAW_MS && this.#done < this.#total) return
     this.#drawnAt = now
@@ -43,9 +55,9 @@ export class Progress {
     return `[${'#'.repeat(filled)}${'-'.repeat(width - filled)}]${text}`
   }
 
-  #writeLine(): void {
+  #writeLine(before: number): void {
     const quarter = (done: number): number => Math.floor((PLAIN_LINES * done) / this.#total)
-    if (quarter(this.#done) > quarter(this.#done - 1)) this.#output.write(`${this.#counted()} deliveries\n`)
+    if (quarter(this.#done) > quarter(before)) this.#output.write(`${this.#counted()} deliveries\n`)
   }
 
   #counted(): string {

@@ -1,12 +1,16 @@
-import type { Figures } from './figures.ts'
+import type { JournalFigures } from './figures.ts'
 import { type HandlerName, handlerNames, type Run } from './journal.ts'
 import { percentile } from './percentile.ts'
 
 export interface Report {
   readonly offered: number
   readonly seconds: number
+  /** How many deliveries were handled in that time, if not all that were. */
+  readonly handledNow?: number
   readonly runs: readonly Run[]
-  readonly figures: Figures
+  readonly figures: JournalFigures
+  /** What is to be told besides, by name. */
+  readonly more?: Readonly<Record<string, string>>
 }
 
 const priorities: Readonly<Record<HandlerName, string>> = {
@@ -16,6 +20,8 @@ const priorities: Readonly<Record<HandlerName, string>> = {
   remind: 'NORMAL',
   notify: 'LOW',
   count: 'LOWEST',
+  incident: 'NORMAL',
+  inform: 'LOW',
   'follow-up': 'NORMAL',
   page: 'command',
 }
@@ -26,7 +32,7 @@ const row = (name: string, priority: string, ...cells: readonly (string | number
 const milliseconds = (value: number | undefined): string => value?.toFixed(2) ?? '-'
 
 /** The table of a run, 80 columns wide at most. */
-export function formatReport({ offered, seconds, runs, figures }: Report): string {
+export function formatReport({ offered, seconds, runs, figures, handledNow, more = {} }: Report): string {
   const handled = figures['deliveries handled']
   const lanes = new Set(runs.map(({ lane }) => lane)).size
   return [
@@ -45,9 +51,11 @@ export function formatReport({ offered, seconds, runs, figures }: Report): strin
       )
     }),
     '',
-    `  deliveries        ${handled} of ${offered}, ${lanes} lanes, ${seconds.toFixed(1)} s, ${Math.round(handled / seconds)} per second`,
+    `  deliveries        ${handled} of ${offered}, ${lanes} lanes, ${seconds.toFixed(1)} s, ${Math.round((handledNow ?? handled) / seconds)} per second`,
     `  failures          ${figures['failures thrown']}`,
-    `  follow-ups        ${figures['follow-ups fired']} fired of ${figures['follow-ups planned']} planned`,
+    `  alerts            ${figures['runs of incident']}`,
+    `  follow-ups        ${figures['runs of follow-up']}`,
+    ...Object.entries(more).map(([name, value]) => `  ${name.padEnd(18)}${value}`),
     `  order violations  ${figures['order violations']}`,
   ].join('\n')
 }

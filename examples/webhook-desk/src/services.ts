@@ -5,6 +5,8 @@ import { seededFraction } from './seeded.ts'
 export interface Services {
   writeAudit(delivery: number, signal: AbortSignal): Promise<void>
   page(onCall: string, summary: string, signal: AbortSignal): Promise<void>
+  openIncident(summary: string, signal: AbortSignal): Promise<void>
+  informTeam(summary: string, signal: AbortSignal): Promise<void>
   addLabels(thread: number, signal: AbortSignal): Promise<void>
   /** @throws {MailRefused} */
   sendMail(delivery: number, signal: AbortSignal): Promise<void>
@@ -26,6 +28,8 @@ export function simulatedServices(seed: number): Services {
   return {
     writeAudit: (delivery, signal) => wait(between(1, 2, `audit-${delivery}`), signal),
     page: (_onCall, summary, signal) => wait(between(5, 15, `page-${summary}`), signal),
+    openIncident: (summary, signal) => wait(between(2, 6, `incident-${summary}`), signal),
+    informTeam: (summary, signal) => wait(between(2, 6, `inform-${summary}`), signal),
     addLabels: (thread, signal) => wait(between(2, 6, `labels-${thread}`), signal),
     async sendMail(delivery, signal) {
       await wait(between(3, 16, `delay-${delivery}`), signal)

@@ -1,20 +1,24 @@
+import { memoryPersistence } from '@buslane/persistence-memory'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type Delivery, readDeliveries } from '../src/deliveries.ts'
+import { type Delivery, knownFrom, readDeliveries } from '../src/deliveries.ts'
 import { Desk } from '../src/desk.ts'
-import { expectedFigures } from '../src/expectation.ts'
+import { expectedDurableFigures, expectedFigures } from '../src/expectation.ts'
 import { differences } from '../src/figures.ts'
 import { Journal } from '../src/journal.ts'
 import { checkOrder } from '../src/order-check.ts'
-import { seenFigures } from '../src/outcome.ts'
+import { seenDurableFigures, seenFigures } from '../src/outcome.ts'
 import { MailRefused, refusesMail, type Services } from '../src/services.ts'
 
 const seed = 1
+const deliveries = await readDeliveries({ seed, repeat: 1 })
 const repository = { full_name: 'octo/repo' }
 
 /** No delays, but the failures of the seed. */
 const promptServices: Services = {
   async writeAudit() {},
   async page() {},
+  async openIncident() {},
+  async informTeam() {},
   async addLabels() {},
   async sendMail(delivery) {
     if (refusesMail(seed, delivery)) throw new MailRefused()
@@ -24,9 +28,27 @@ const promptServices: Services = {
 let desk: Desk
 let journal: Journal
 
-async function openDesk({ services = promptServices, followUpAfterMs = 0 } = {}): Promise<void> {
+interface Opened {
+  readonly services?: Services
+  readonly followUpAfterMs?: number
+  readonly durableDeliveries?: boolean
+}
+
+async function openDesk({
+  services = promptServices,
+  followUpAfterMs = 0,
+  durableDeliveries = false,
+}: Opened = {}): Promise<void> {
   journal = new Journal()
-  desk = new Desk({ concurrency: 100, journal, services, followUpAfterMs })
+  desk = new Desk({
+    concurrency: 100,
+    journal,
+    services,
+    followUpAfterMs,
+    persistence: memoryPersistence(),
+    durableDeliveries,
+    known: knownFrom(deliveries),
+  })
   await desk.start(() => {})
 }
 
@@ -40,11 +62,20 @@ afterEach(async () => void (await desk.stop(1_000)))
 describe('Desk', () => {
   it('handles every real delivery as expected', async () => {
     await openDesk()
-    const deliveries = await readDeliveries({ seed, repeat: 1 })
     await handle(...deliveries)
+    const stored = await desk.stored()
     const stopReport = await desk.stop(1_000)
-    const seen = seenFigures({ desk, journal, violations: checkOrder(journal.runs), stopReport, refused: 0 })
+    const { runs } = journal
+    const seen = seenFigures({ desk, runs, violations: checkOrder(runs), stored, stopReport, refused: 0 })
     expect(differences(seen, expectedFigures(deliveries, seed))).toEqual([])
+  })
+
+  it('stores every delivery once, however often it comes', async () => {
+    await openDesk({ durableDeliveries: true })
+    await handle(...deliveries.slice(0, 50), ...deliveries)
+    const { runs } = journal
+    const seen = seenDurableFigures({ runs, violations: checkOrder(runs), stored: await desk.stored(), refused: 0 })
+    expect(differences(seen, expectedDurableFigures(deliveries, seed))).toEqual([])
   })
 
   it('is done only when a follow-up that is due later has fired', async () => {

@@ -23,8 +23,10 @@ describe('expectedFigures', () => {
       'runs of remind': 2,
       'runs of notify': 5,
       'runs of page': 1,
-      'follow-ups fired': 1,
-      'events settled': 6,
+      'runs of follow-up': 1,
+      'runs of incident': 1,
+      'runs of inform': 1,
+      'events settled': 7,
       'order violations': 0,
     })
   })

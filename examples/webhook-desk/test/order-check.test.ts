@@ -9,8 +9,8 @@ const run = (
   handler: HandlerName,
   startedAt: number,
   endedAt: number | undefined,
-  lane = 'octo/repo',
-): Run => ({ handler, messageId: `message-${delivery}`, lane, delivery, startedAt, endedAt, failed: false })
+  { lane = 'octo/repo', process = 0 } = {},
+): Run => ({ handler, messageId: `message-${delivery}`, lane, delivery, process, startedAt, endedAt, failed: false })
 
 const rulesOf = (...runs: Run[]): string[] => checkOrder(runs).map(({ rule }) => rule)
 
@@ -40,7 +40,7 @@ describe('groups', () => {
 
 describe('lanes', () => {
   it('accepts lanes side by side', () => {
-    expect(rulesOf(run(1, 'audit', 0, 10), run(2, 'audit', 5, 15, 'octo/other'))).toEqual([])
+    expect(rulesOf(run(1, 'audit', 0, 10), run(2, 'audit', 5, 15, { lane: 'octo/other' }))).toEqual([])
   })
 
   it('reports an event that starts before the one ahead of it in its lane has ended', () => {
@@ -56,6 +56,54 @@ describe('lanes', () => {
 
   it('reports deliveries of a lane that changed places', () => {
     expect(rulesOf(run(2, 'audit', 0, 1), run(1, 'audit', 1, 2))).toEqual(['a lane keeps its order'])
+  })
+})
+
+describe('kills', () => {
+  const killed = new Set([0])
+  const rulesAfterKill = (...runs: Run[]): string[] => checkOrder(runs, killed).map(({ rule }) => rule)
+  const later = { process: 1 }
+
+  it('accepts handlers that a kill has cut short, or whose end was not written, and that run again', () => {
+    expect(
+      rulesAfterKill(
+        run(1, 'audit', 0, 2),
+        run(1, 'label', 2, undefined),
+        run(1, 'audit', 10, 12, later),
+        run(1, 'label', 12, 13, later),
+        run(1, 'count', 13, 14, later),
+        run(2, 'audit', 14, 15, later),
+      ),
+    ).toEqual([])
+  })
+
+  it('accepts an event that goes on after the groups that were done', () => {
+    expect(rulesAfterKill(run(1, 'audit', 0, 2), run(1, 'label', 10, 12, later))).toEqual([])
+  })
+
+  it('reports a group that goes on though the one before was cut short', () => {
+    expect(rulesAfterKill(run(1, 'audit', 0, undefined), run(1, 'label', 10, 12, later))).toEqual([
+      'a group waits for the group before',
+    ])
+  })
+
+  it('reports a handler that runs twice without a kill', () => {
+    const again = 'a handler runs again only after a kill'
+    expect(rulesOf(run(1, 'audit', 0, 2), run(1, 'audit', 2, 3))).toEqual([again])
+    expect(rulesOf(run(1, 'audit', 0, 2), run(1, 'audit', 10, 12, later))).toEqual([again])
+    expect(rulesAfterKill(run(1, 'audit', 10, 12, later), run(1, 'audit', 12, 13, later))).toEqual([again])
+  })
+
+  it('reports an event that runs again though the next of its lane had begun', () => {
+    expect(
+      rulesAfterKill(run(1, 'audit', 0, 2), run(2, 'audit', 2, undefined), run(1, 'audit', 10, 12, later)),
+    ).toEqual(['a lane keeps its order'])
+  })
+
+  it('reports an event that begins in the next process before the one ahead of it goes on', () => {
+    expect(
+      rulesAfterKill(run(1, 'audit', 0, undefined), run(2, 'audit', 10, 11, later), run(1, 'audit', 11, 12, later)),
+    ).toEqual(['a lane keeps its order'])
   })
 })
 
