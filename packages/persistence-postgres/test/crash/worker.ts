@@ -8,6 +8,14 @@ import { pausingPool } from './pausing-pool.ts'
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 
+const retries: Plugin = {
+  name: 'retries',
+  install: (host) =>
+    host.onFailure(({ attempts }) =>
+      attempts < MAX_ATTEMPTS ? { action: 'retry', delayMs: attempts === 2 ? 1100 : 20 } : { action: 'fail' },
+    ),
+}
+
 await crashWorker<CrashOptions>(async ({ options, journal, pauses }) => {
   const persistence = observedPersistence(openStore(options, pauses), { journal, pauses })
   const bus = createBus({
@@ -18,16 +26,14 @@ await crashWorker<CrashOptions>(async ({ options, journal, pauses }) => {
     plugins: [retries],
   })
   for (const { name, priority } of options.handles === false ? [] : HANDLERS) {
-    const run = (payload: Work): Promise<void> => work(payload, name, pauses)
-    const guarded = (payload: Work, attempt: number): Promise<void> => {
-      fail(payload, name, attempt)
-      return run(payload)
-    }
     const handler = journaled<Work>(journal, {
       name,
       priority,
       maxAttempts: MAX_ATTEMPTS,
-      run: (payload, { attempt }) => guarded(payload, attempt),
+      run: async (payload, { attempt }) => {
+        fail(payload, name, attempt)
+        await work(payload, name, pauses)
+      },
     })
     bus.on(Worked, handler, { name, priority })
     bus.on(Fragile, handler, { name, priority })
@@ -48,14 +54,6 @@ function openStore(options: CrashOptions, pauses: WorkerTools<CrashOptions>['pau
   if (dataDir !== undefined) return pglitePersistence({ ...common, dataDir })
   if (options.pausesMigration) return postgresPersistence({ ...common, pool: pausingPool(connectionString!, pauses) })
   return postgresPersistence({ ...common, connectionString: connectionString!, maxConnections: 4 })
-}
-
-const retries: Plugin = {
-  name: 'retries',
-  install: (host) =>
-    host.onFailure(({ attempts }) =>
-      attempts < MAX_ATTEMPTS ? { action: 'retry', delayMs: attempts === 2 ? 1100 : 20 } : { action: 'fail' },
-    ),
 }
 
 /** What the event asks for goes wrong. */
