@@ -47,7 +47,7 @@ export interface DeskOptions {
 }
 
 /** Names that deliveries come with. On your desk they are what GitHub was told to send, and a table of repositories. */
-export interface Known {
+interface Known {
   readonly kinds: Iterable<string>
   readonly repositories: Iterable<string>
 }

@@ -11,7 +11,7 @@ import { Progress } from './progress.ts'
 import { formatReport } from './report.ts'
 import { simulatedServices } from './services.ts'
 import { openStore } from './store.ts'
-import { type Verdict } from './verdict.ts'
+import type { Verdict } from './verdict.ts'
 
 /** Deliveries in memory, in this process; alerts and follow-ups in the store. */
 export async function runInMemory(deliveries: readonly Delivery[], options: Options, folder: string): Promise<Verdict> {

@@ -25,7 +25,7 @@ const demo = (options: readonly string[], { interrupt = false } = {}): Promise<E
     child.on('close', (code) => resolve({ code, stdout, stderr }))
   })
 
-describe('the program', { timeout: 30_000 }, () => {
+describe('the program', { timeout: 120_000 }, () => {
   it('exits with 0 when all is as expected', async () => {
     const { code, stdout, stderr } = await demo(['--seed', '5'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
