@@ -109,9 +109,11 @@ async function killAtRandom(workers: Worker[], start: () => Worker, options: Soa
   while (kills < options.kills && !options.signal.aborted) {
     await delay(50 + random() * 350)
     if (failure !== undefined) throw new Error('A worker did not start', { cause: failure })
-    const index = Math.floor(random() * workers.length)
-    const victim = workers[index]!
-    if (!working.has(victim) && random() > 0.05) continue
+    const early = random() < 0.05
+    const candidates = workers.filter((worker) => early || working.has(worker))
+    const victim = candidates[Math.floor(random() * candidates.length)]
+    if (!victim) continue
+    const index = workers.indexOf(victim)
     victims.add(victim)
     await victim.kill()
     kills += 1

@@ -23,6 +23,7 @@ export class CrashRun<Options> implements AsyncDisposable {
   readonly #options: CrashRunOptions
   readonly #folder: string
   readonly #workers: WorkerProcess[] = []
+  #disposed = false
 
   constructor(options: CrashRunOptions) {
     this.#options = options
@@ -40,6 +41,8 @@ export class CrashRun<Options> implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return
+    this.#disposed = true
     await Promise.all(this.#workers.map((worker) => worker.kill()))
     this.journal.close()
     rmSync(this.#folder, { recursive: true, force: true })
