@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { NewEvent } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
 import type { StoreContext } from './context.ts'
-import { NOW } from './database.ts'
+import { NOW, PREPARED } from './database.ts'
 import { isUuid } from './ids.ts'
 
 /** One stored event. */
@@ -16,6 +16,7 @@ export interface InsertedRow {
   readonly started: boolean
 }
 
+const MAX_PREPARED = 16
 /** The most events of one lane that a worker is given with appends: the rest it claims. */
 const MAX_KEPT_OF_LANE = 100
 /** What a time can be: 8.64e15 is the last that a `Date` can hold. */
@@ -66,7 +67,10 @@ export const insertEvents = (
       insert into ${db.eventLog} (logged_at, kind, id, type, version, session_id, payload, headers)
       select accepted_at, kind, id, type, version, session_id, payload, headers from fresh where logged order by ord)`)
   }
+  // A plan for any number of rows expects few, and is a good one for few, or where nothing is joined.
+  const prepared = events.length <= MAX_PREPARED || !(keyed || entering)
   const statement = sql<InsertedRow>`
+    ${prepared ? PREPARED : sql``}
     with ${sql.join(steps)}
     select
       key::text as key, idempotency_key, accepted_at::float8 as accepted_at, order_key, due_at::float8 as due_at,

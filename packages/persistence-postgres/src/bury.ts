@@ -3,7 +3,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { StoreContext } from './context.ts'
 import { type Database, NOW } from './database.ts'
 import { applyDelta } from './lanes.ts'
-import { errorText, keepKeys, keyIn, overtaken, type ReportedRow } from './report-statement.ts'
+import { errorText, keepKeys, keyIn, findOvertaken, IS_OVERTAKEN, type ReportedRow } from './report-statement.ts'
 
 interface Burial extends Lease {
   readonly reason: string
@@ -37,9 +37,10 @@ export const buryStatement = ({ db }: StoreContext, burials: readonly Burial[]):
       select lane, 0 as waiting, -count(*) as held, 0 as retrying, null::float8 as head
       from settled where lane is not null group by lane),
     ${applyDelta(db)},
+    ${findOvertaken(db)},
     ${insertLetters(db)},
     ${keepKeys(db, 'dead', undefined)}
-    select s.key::text as key, ${overtaken(db)} as overtaken from settled s`
+    select s.key::text as key, ${IS_OVERTAKEN} as overtaken from settled s`
 }
 
 /** Makes dead letters of the CTE `settled` (columns of events, and `why`), in the order of their keys. */

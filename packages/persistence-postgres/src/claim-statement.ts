@@ -1,14 +1,17 @@
-import type { ClaimRequest } from '@buslane/core'
+import type { ClaimRequest, ClaimType } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
+import { changeLanes, type ClaimShape, lanesHaveMore, rankWithLanes } from './claim-lanes.ts'
 import type { StoreContext } from './context.ts'
-import { NOW } from './database.ts'
+import { NOW, PREPARED } from './database.ts'
 import { isUuid } from './ids.ts'
 
-/** One claimed event, beside facts about the claim; `key` is null in the only row of a claim that got nothing. */
+/** The first row has the facts about the claim, and no key; each other is a claimed event. */
 export interface ClaimRow {
   readonly now: number
   /** Something is due and not ready yet, so nothing was claimed. */
   readonly due: boolean
+  /** Lanes have something for this worker; a statement without lanes then claimed nothing. */
+  readonly lanes: boolean
   readonly more: boolean
   /** Of all claimed events, in order. */
   readonly keys: string | null
@@ -42,8 +45,51 @@ export interface ClaimRow {
 const candidate = sql`e.key, e.order_key, e.type, e.version, e.begun,
   e.expires_at <= ${NOW} and e.handlers is null as expired`
 
-/** At least so many events are looked at in few lanes, so that their order among each other is exact. */
-const MIN_LANE_BUDGET = 256
+/** What is read of each claimed event. */
+const CLAIMED = [
+  'key',
+  'kind',
+  'id',
+  'type',
+  'version',
+  'session_id',
+  'payload',
+  'headers',
+  'lane',
+  'serial',
+  'priority',
+  'order_key',
+  'base_at',
+  'on_crash',
+  'idempotency_key',
+  'started',
+  'begun',
+  'unreported',
+  'interruptions',
+  'handlers',
+  'progress',
+  'deferred_since',
+  'replays',
+] as const
+
+const claimed = sql.join([...CLAIMED, 'expires_at'].map((column) => sql.ref(`e.${column}`)))
+
+/** bigints become text, or numbers where they are times: drivers differ in what they make of them. */
+const read = (column: (typeof CLAIMED)[number]): RawBuilder<unknown> => {
+  if (column === 'key') return sql`e.key::text`
+  return column === 'base_at' || column === 'deferred_since'
+    ? sql`${sql.ref(`e.${column}`)}::float8`
+    : sql.ref(`e.${column}`)
+}
+
+/** How a claim goes on after it was asked whether something has to be done first. */
+export interface ClaimPlan {
+  readonly token: string
+  /** Claim although something is due that is not ready yet. */
+  readonly evenIfDue: boolean
+  /** Look at named lanes, too: dearer, so it is left out while there are none. */
+  readonly lanes: boolean
+}
 
 /**
  * One statement that leases what is ready, in order. It never waits: rows that others have locked are skipped, so claims do not queue
@@ -56,51 +102,49 @@ const MIN_LANE_BUDGET = 256
 export const claimStatement = (
   { db }: StoreContext,
   request: ClaimRequest,
-  { token, evenIfDue }: { readonly token: string; readonly evenIfDue: boolean },
+  { token, evenIfDue, lanes }: ClaimPlan,
 ): RawBuilder<ClaimRow> => {
   const { limit, start, laneLimit } = request
   const worker = isUuid(request.worker) ? request.worker : null
   const serialLimit = Math.min(request.serialLimit, limit)
-  const { events, lanes, workers } = db
+  const { events } = db
   const types = [...new Map(request.types.map((wanted) => [`${wanted.version} ${wanted.type}`, wanted])).values()]
-  const paused = types.filter((wanted) => wanted.paused)
-  const budget = Math.max(2 * limit, MIN_LANE_BUDGET)
-  const isPaused = (alias: RawBuilder<unknown>): RawBuilder<boolean> => sql`(${alias}.type, ${alias}.version) in (
-    select * from unnest(${paused.map(({ type }) => type)}::text[], ${paused.map(({ version }) => version)}::int[]))`
+  const isPaused = pausedTypes(types)
   // Events of types that are unknown here are among the candidates: they are set aside, so that they are passed over once.
   const unordered = (serial: RawBuilder<unknown>, atMost: number): RawBuilder<unknown> => sql`
     select ${candidate}
     from ${events} e
     where e.state = 'ready' and e.lane is null and ${serial} and exists (select from me)
       and (e.owner is null or e.owner = ${worker}::uuid)
-      ${paused.length === 0 ? sql`` : sql`and not ${isPaused(sql`e`)}`}
+      ${isPaused ? sql`and not ${isPaused(sql`e`)}` : sql``}
     order by e.order_key, e.key
     limit ${atMost}::int
     for update skip locked`
-  const free = sql`select lane, held, waiting, head from ${lanes} l`
-  // A lane that waits behind a paused type must not use up the claim: while one is paused, each lane is asked for its first
-  // event. Index events_lane.
-  const goesOn =
-    paused.length === 0
-      ? sql`true`
-      : sql`not coalesce((
-          select ${isPaused(sql`e`)} from ${events} e
-          where e.lane = l.lane and e.state = 'ready'
-          order by e.begun desc, e.order_key, e.key limit 1), false)`
+  const shape = { db, worker, limit, start, laneLimit, isPaused, candidate }
+  const update = sql`update ${events} e set state = 'running', worker = ${worker}::uuid, token = ${token}::uuid`
 
   return sql<ClaimRow>`
+    ${PREPARED}
     with
-    -- Index events_due.
+    -- Indexes events_due, lanes_free and lanes_held: the first entry of each.
     clock as materialized (
-      select exists (
-        select from ${events} where state in ('scheduled', 'retrying') and due_at <= ${NOW}
-      ) as due),
+      select
+        exists (
+          select from ${events} where state in ('scheduled', 'retrying') and due_at <= ${NOW}
+        ) as due,
+        exists (
+          select from ${db.lanes} where worker is null and retrying = 0 and waiting > 0
+        ) or exists (
+          select from ${db.lanes}
+          where worker = ${worker}::uuid and retrying = 0 and waiting > 0 and held < ${laneLimit}::int
+        ) as lanes),
     -- A sweep that finds this worker dead needs the row for itself: it comes before this statement, and then nothing is claimed, or
     -- after, and then it gives back what was. Heartbeats do not wait for this lock.
     me as materialized (
-      select worker from ${workers}
+      select worker from ${db.workers}
       where worker = ${worker}::uuid and dead_at is null
         ${evenIfDue ? sql`` : sql`and not (select due from clock)`}
+        ${lanes ? sql`` : sql`and not (select lanes from clock)`}
       for key share),
     wanted as materialized (
       select * from unnest(
@@ -111,110 +155,56 @@ export const claimStatement = (
     -- Indexes events_ready and events_serial, each read from its beginning.
     plain as materialized (${unordered(sql`not e.serial`, limit)}),
     serial as materialized (${unordered(sql`e.serial`, serialLimit)}),
-    -- Index lanes_free. What is checked here is checked again on the locked row: no other claim holds the lane after that.
-    idle as materialized (
-      ${free} where worker is null and retrying = 0 and waiting > 0 and exists (select from me) and ${goesOn}
-      order by head, lane limit ${limit}::int for update skip locked),
-    -- Index lanes_held.
-    own as materialized (
-      ${free} where worker = ${worker}::uuid and retrying = 0 and waiting > 0 and held < ${laneLimit}::int
-        and exists (select from me) and ${goesOn}
-      order by head, lane limit ${limit}::int for update skip locked),
-    taken_lanes as materialized (
-      select *, true as idle from idle union all select *, false from own),
-    depth as materialized (
-      select least(${laneLimit}::int, greatest(1, ${budget}::int / greatest(1, count(*)::int))) as most from taken_lanes),
-    -- Index events_lane. One more than can be taken, to know what the lane goes on with.
-    seen as materialized (
-      select null::text as lane, true as idle, 0 as held, 0 as waiting, null::float8 as head, 1 as room, c.*
-      from (select * from plain union all select * from serial) c
-      union all
-      select l.lane, l.idle, l.held, l.waiting, l.head, least(d.most, ${laneLimit}::int - l.held) as room, c.*
-      from taken_lanes l
-      cross join depth d
-      cross join lateral (
-        select ${candidate}
-        from ${events} e
-        where e.lane = l.lane and e.state = 'ready' and (e.owner is null or e.owner = ${worker}::uuid)
-        order by e.begun desc, e.order_key, e.key
-        limit least(d.most, ${laneLimit}::int - l.held) + 1
-        for update skip locked
-      ) c),
-    -- A lane waits behind an event of a paused type. An event that goes first although its order key is late does not make what
-    -- follows it any earlier.
-    placed as materialized (
-      select s.*, w.type is not null as known, w.handlers,
-        coalesce(bool_or(w.paused) over in_lane, false) as blocked,
-        count(w.type) over in_lane as place,
-        max(s.order_key) over in_lane as sort_key,
-        max(s.key) over in_lane as sort_seq
-      from seen s
-      left join wanted w on w.type = s.type and w.version = s.version
-      window in_lane as (
-        partition by s.lane, case when s.lane is null then s.key end order by s.begun desc, s.order_key, s.key)),
-    ranked as materialized (
-      select p.*,
-        fits and row_number() over in_order <= ${limit}::int as picked,
-        startable and count(*) filter (where startable) over in_order <= ${start}::int as start,
-        row_number() over in_order as rank
-      from placed p
-      cross join lateral (select p.known and not p.blocked and p.place <= p.room as fits) f
-      cross join lateral (
-        select f.fits and p.handlers is not null and p.expired is not true
-          and (p.lane is null or p.idle and p.place = 1) as startable) g
-      window in_order as (partition by fits order by p.sort_key, p.sort_seq, p.place)),
+    ${lanes ? rankWithLanes(shape) : rankUnordered(shape)},
     -- Arrays, not joins: their plan does not depend on how many rows the statistics expect.
     starting as (
-      update ${events} e
-      set state = 'running', worker = ${worker}::uuid, token = ${token}::uuid, started = true,
-        unreported = e.unreported + 1,
+      ${update}, started = true, unreported = e.unreported + 1,
         handlers = coalesce(
           e.handlers, (select w.handlers from wanted w where w.type = e.type and w.version = e.version))
       where e.key = any(array(select key from ranked where picked and start))
-      returning e.*),
+      returning ${claimed}),
     ahead as (
-      update ${events} e
-      set state = 'running', worker = ${worker}::uuid, token = ${token}::uuid, started = false
+      ${update}, started = false
       where e.key = any(array(select key from ranked where picked and not start))
-      returning e.*),
+      returning ${claimed}),
     aside as (
       update ${events} e set state = 'unhandled'
       where e.key = any(array(select key from ranked where not known and not blocked))),
-    lane_counts as materialized (
-      select lane,
-        waiting - count(*) filter (where picked or not known and not blocked) as waiting,
-        held + count(*) filter (where picked) as held,
-        coalesce(min(order_key) filter (where not picked and (known or blocked)), head) as head
-      from ranked
-      where lane is not null
-      group by lane, waiting, held, head
-      having count(*) filter (where picked or not known and not blocked) > 0),
-    emptied as (
-      delete from ${lanes} where lane = any(array(select lane from lane_counts where waiting = 0 and held = 0))),
-    -- The rows are there and locked: the upsert is an update that finds each by the primary key, whatever is expected.
-    changed as (
-      insert into ${lanes} (lane, waiting, held, retrying, worker, head)
-      select lane, waiting, held, 0, case when held > 0 then ${worker}::uuid end, head
-      from lane_counts where waiting > 0 or held > 0
-      on conflict (lane) do update set
-        waiting = excluded.waiting, held = excluded.held, worker = excluded.worker, head = excluded.head),
+    ${lanes ? sql`${changeLanes(shape)},` : sql``}
     facts as (
-      select ${NOW}::float8 as now, c.due,
+      select ${NOW}::float8 as now, c.due, c.lanes,
         (select string_agg(key::text, ' ' order by rank) from ranked where picked) as keys,
         (select count(*) from plain) >= ${limit}::int
-          or ${serialLimit > 0} and (select count(*) from serial) >= ${serialLimit}::int
-          or (select count(*) from idle) >= ${limit}::int
-          or exists (
-            select from ranked
-            where not blocked and not picked
-              and (not known or place <= room or lane is not null and room < ${laneLimit}::int - held))
+          or ${serialLimit > 0}::boolean and (select count(*) from serial) >= ${serialLimit}::int
+          or exists (select from ranked where not blocked and not picked and (not known or fits))
+          ${lanes ? sql`or ${lanesHaveMore(shape)}` : sql``}
         as more
       from clock c)
-    select
-      f.now, f.due, f.more, f.keys, e.key::text as key, e.kind, e.id, e.type, e.version, e.session_id, e.payload, e.headers,
-      e.lane, e.serial, e.priority, e.order_key, e.base_at::float8 as base_at, e.on_crash, e.idempotency_key, e.started, e.begun,
-      e.unreported, e.interruptions, e.handlers, e.progress,
-      coalesce(e.expires_at <= ${NOW} and e.handlers is null, false) as expired,
-      e.deferred_since::float8 as deferred_since, e.replays
-    from facts f left join (select * from starting union all select * from ahead) e on true`
+    select now, due, lanes, more, keys, ${sql.join(CLAIMED.map((column) => sql`null as ${sql.id(column)}`))}, false as expired
+    from facts
+    union all
+    select null, null, null, null, null, ${sql.join(CLAIMED.map(read))},
+      coalesce(expires_at <= ${NOW} and handlers is null, false)
+    from (select * from starting union all select * from ahead) e`
 }
+
+/** Whether an event is of a type that is held back; `undefined` if none is. */
+const pausedTypes = (types: readonly ClaimType[]): ClaimShape['isPaused'] => {
+  const paused = types.filter((wanted) => wanted.paused)
+  if (paused.length === 0) return undefined
+  return (alias) => sql`(${alias}.type, ${alias}.version) in (
+    select * from unnest(${paused.map(({ type }) => type)}::text[], ${paused.map(({ version }) => version)}::int[]))`
+}
+
+/** Without lanes the order is that of the candidates. */
+const rankUnordered = ({ limit, start }: ClaimShape): RawBuilder<unknown> => sql`
+  ranked as materialized (
+    select c.key, g.known, g.known as fits, false as blocked,
+      g.known and row_number() over in_order <= ${limit}::int as picked,
+      g.startable and count(*) filter (where g.startable) over in_order <= ${start}::int as start,
+      row_number() over in_order as rank
+    from (select * from plain union all select * from serial) c
+    left join wanted w on w.type = c.type and w.version = c.version
+    cross join lateral (
+      select w.type is not null as known, w.handlers is not null and c.expired is not true as startable) g
+    window in_order as (partition by g.known order by c.order_key, c.key))`

@@ -7,29 +7,36 @@ import { readyDue } from './ready.ts'
 /** After that many full batches of due events a claim takes what it can get, although it may not be the first in order. */
 const MAX_READY_ROUNDS = 10
 
+/** After so many claims that found no lane with work, claims leave lanes out until there is one again. */
+const QUIET_CLAIMS = 16
+
 export const claim = async (context: StoreContext, request: ClaimRequest): Promise<Claimed> => {
-  const first = await claimReady(context, request, false)
-  if (!first.due) return first.claimed
-  // Events that have come due and those of committed transactions go before others with a later order key.
-  await readyDue(context, MAX_READY_ROUNDS)
-  return (await claimReady(context, request, true)).claimed
+  let evenIfDue = false
+  let lanes = context.claimsWithoutLanes < QUIET_CLAIMS
+  for (;;) {
+    const token = randomUUID()
+    const rows = await context.db.run(claimStatement(context, request, { token, evenIfDue, lanes }))
+    const facts = rows.find(({ key }) => key === null)
+    if (!facts) throw new Error('a claim without an answer')
+    context.claimsWithoutLanes = facts.lanes ? 0 : context.claimsWithoutLanes + 1
+    const asksForLanes = facts.lanes && !lanes
+    if (facts.due && !evenIfDue) {
+      // Events that have come due and those of committed transactions go before others with a later order key.
+      await readyDue(context, MAX_READY_ROUNDS)
+      evenIfDue = true
+    } else if (!asksForLanes) {
+      return { events: inOrder(rows, facts.keys, token), exhausted: !facts.more, now: facts.now }
+    }
+    lanes ||= asksForLanes
+  }
 }
 
-const claimReady = async (
-  context: StoreContext,
-  request: ClaimRequest,
-  evenIfDue: boolean,
-): Promise<{ readonly claimed: Claimed; readonly due: boolean }> => {
-  const token = randomUUID()
-  const rows = await context.db.run(claimStatement(context, request, { token, evenIfDue }))
-  const [facts] = rows
-  if (!facts) throw new Error('a claim without an answer')
+const inOrder = (rows: readonly ClaimRow[], keys: string | null, token: string): readonly ClaimedEvent[] => {
   const byKey = new Map(rows.map((row) => [row.key, row]))
-  const events = (facts.keys?.split(' ') ?? []).flatMap((key) => {
+  return (keys?.split(' ') ?? []).flatMap((key) => {
     const row = byKey.get(key)
     return row ? [claimedEvent(row, key, token)] : []
   })
-  return { claimed: { events, exhausted: !facts.more, now: facts.now }, due: facts.due && !evenIfDue }
 }
 
 const claimedEvent = (row: ClaimRow, key: string, token: string): ClaimedEvent => ({

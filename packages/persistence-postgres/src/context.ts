@@ -18,6 +18,8 @@ export interface StoreContext {
   hint(): void
   /** As {@link hint}, with the commit of the transaction that `run` runs in. */
   hintIn(run: RunIn): Promise<void>
+  /** How many claims in a row found no named lane with work. */
+  claimsWithoutLanes: number
   /** Events that were settled since the tables were last vacuumed. */
   settled: number
   /** It was said that vacuuming does not work. */

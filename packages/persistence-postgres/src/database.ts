@@ -51,3 +51,11 @@ export const NOW: RawBuilder<number> = sql`floor(extract(epoch from statement_ti
 
 /** The moment it is evaluated. Leases are written with it: a statement that waited must not write a lease of the past. */
 export const CLOCK: RawBuilder<number> = sql`floor(extract(epoch from clock_timestamp()) * 1000)::bigint`
+
+/**
+ * Before a statement whose plan is the same for all values, and takes longer to make than to run: the pool keeps it prepared. Where
+ * there is no pool of `pg` it is a comment.
+ */
+export const PREPARED_MARK = '/* buslane: prepared */'
+
+export const PREPARED: RawBuilder<unknown> = sql.raw(PREPARED_MARK)

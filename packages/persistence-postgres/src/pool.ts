@@ -1,6 +1,7 @@
 import { BusError } from '@buslane/core'
 import type { PostgresPool as KyselyPool } from 'kysely'
 import { isReadOnly } from './errors.ts'
+import { PreparedStatements } from './prepared-statements.ts'
 
 /** A client as a pool of `pg` lends it. */
 export interface PooledClient {
@@ -26,8 +27,9 @@ export const safePool = (pool: PostgresPool): { readonly pool: KyselyPool; reado
   // and whoever needs the database learns of it if that fails, too.
   const ignore = (): void => {}
   pool.on('error', ignore)
+  const statements = new PreparedStatements()
   const kyselyPool = {
-    connect: async () => discardReadOnly(await pool.connect()),
+    connect: async () => guarded(await pool.connect(), statements),
     end: () => Promise.resolve(),
   }
   return { pool: kyselyPool as unknown as KyselyPool, release: () => pool.off?.('error', ignore) }
@@ -36,7 +38,7 @@ export const safePool = (pool: PostgresPool): { readonly pool: KyselyPool; reado
 /** Clients whose errors are heard. */
 const heard = new WeakSet<PooledClient>()
 
-const discardReadOnly = (client: PooledClient): PooledClient => {
+const guarded = (client: PooledClient, statements: PreparedStatements): PooledClient => {
   let readOnly = false
   // The pool listens to idle clients only. One that breaks between two statements would end the process; whoever sends the next
   // statement is told.
@@ -45,7 +47,7 @@ const discardReadOnly = (client: PooledClient): PooledClient => {
   return {
     async query(...query: unknown[]) {
       try {
-        return await client.query(...query)
+        return await statements.query(client, query)
       } catch (error) {
         readOnly ||= isReadOnly(error)
         throw error

@@ -56,6 +56,7 @@ export const createPostgresStore = (
     async hintIn(run) {
       if (notify) await run(notify)
     },
+    claimsWithoutLanes: 0,
     settled: 0,
     vacuumFailed: false,
   }

@@ -1,7 +1,7 @@
 import type { Lease, Progress, Report, StoredError } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
 import type { StoreContext } from './context.ts'
-import { CLOCK, type Database, NOW } from './database.ts'
+import { CLOCK, type Database, NOW, PREPARED } from './database.ts'
 import { applyDelta } from './lanes.ts'
 
 /** An event whose report was applied. */
@@ -14,30 +14,37 @@ export interface ReportedRow {
 export const keyIn = (keys: readonly string[]): RawBuilder<boolean> =>
   sql`e.key = any(array(select unnest(${keys}::bigint[])))`
 
-/** An event and the lease on it as one text, to compare the pairs of a batch without a join. */
-const PAIR = sql`e.key || ' ' || e.token`
-
-const pairs = (leases: readonly Lease[]): readonly string[] =>
-  leases.map(({ key, token }) => `${key} ${token.toLowerCase()}`)
-
 /**
- * Deletes what is handled: one probe of the primary key per event, with its lease compared on the row as it is once locked. There is
- * no join whose plan could depend on the statistics of a table that is empty every other moment.
+ * Whether the row is leased as it is said to be. What one claim gave has one token. Else an event and its token are compared as one
+ * text, with a constant list that Postgres hashes: a join could be planned badly, since the table is empty every other moment.
  */
-export const completeStatement = (
-  { db, config }: StoreContext,
-  leases: readonly Lease[],
-): RawBuilder<ReportedRow> => sql<ReportedRow>`
+const isLeased = (leases: readonly Lease[], token: string | undefined): RawBuilder<boolean> =>
+  token === undefined
+    ? sql`e.key || ' ' || e.token = any(${leases.map((lease) => `${lease.key} ${lease.token.toLowerCase()}`)}::text[])`
+    : sql`e.token = ${token}::uuid`
+
+const onlyToken = (leases: readonly Lease[]): string | undefined => {
+  const [first] = leases
+  return leases.every(({ token }) => token === first?.token) ? first?.token : undefined
+}
+
+/** Deletes what is handled: one probe of the primary key per event, with its lease compared on the row as it is once locked. */
+export const completeStatement = ({ db, config }: StoreContext, leases: readonly Lease[]): RawBuilder<ReportedRow> => {
+  const token = onlyToken(leases)
+  return sql<ReportedRow>`
+  ${token === undefined ? sql`` : PREPARED}
   with settled as (
     delete from ${db.events} e
-    where ${keyIn(leases.map(({ key }) => key))} and ${PAIR} = any(${pairs(leases)}::text[])
+    where ${keyIn(leases.map(({ key }) => key))} and ${isLeased(leases, token)}
     returning e.key, e.lane, e.idempotency_key),
   delta as materialized (
     select lane, 0 as waiting, -count(*) as held, 0 as retrying, null::float8 as head
     from settled where lane is not null group by lane),
   ${applyDelta(db)},
+  ${findOvertaken(db)},
   ${keepKeys(db, 'done', config.idempotencyRetentionMs)}
-  select s.key::text as key, ${overtaken(db)} as overtaken from settled s`
+  select s.key::text as key, ${IS_OVERTAKEN} as overtaken from settled s`
+}
 
 /**
  * The keys of settled events stay taken for a while. It reads the CTE `settled (idempotency_key)`. Index: the primary key.
@@ -54,22 +61,27 @@ export const keepKeys = (
     where key = any(array(select idempotency_key from settled where idempotency_key is not null)))`
 
 /**
- * Whether an event that goes before one which the worker still holds of the lane, and has not begun, has become ready. It is read
- * for lanes with both only, by two short scans of the index events_lane. A hint: it sees what was there when the statement began.
+ * Finds out in which lanes an event that goes before one which the worker still holds, and has not begun, has become ready. Only lanes
+ * that have both are looked at, by two short scans of the index events_lane. A hint: it sees what was there when the statement began. It
+ * reads the CTEs `settled` and `locked`, and adds `overtaken`.
  */
-export const overtaken = (db: Database): RawBuilder<boolean> => sql<boolean>`
-  coalesce((
-    select exists (
-      select from ${db.events} h
-      where h.lane = k.lane and h.state = 'running' and not h.started and not h.begun
-        and h.key <> all(array(select key from settled))
-        and (f.begun or (f.order_key, f.key) < (h.order_key, h.key)))
-    from locked k
+export const findOvertaken = (db: Database): RawBuilder<unknown> => sql`
+  overtaken as materialized (
+    select k.lane
+    from (select lane from locked where waiting > 0 and held > 0) k
     cross join lateral (
       select e.begun, e.order_key, e.key from ${db.events} e
       where e.lane = k.lane and e.state = 'ready' and e.owner is null
       order by e.begun desc, e.order_key, e.key limit 1) f
-    where k.lane = s.lane and k.waiting > 0 and k.held > 0), false)`
+    where exists (
+      select from ${db.events} h
+      where h.lane = k.lane and h.state = 'running' and not h.started and not h.begun
+        and h.key <> all(array(select key from settled))
+        and (f.begun or (f.order_key, f.key) < (h.order_key, h.key))))`
+
+/** Whether the lane of the row `s` of `settled` is overtaken. */
+export const IS_OVERTAKEN: RawBuilder<boolean> = sql`
+  (s.lane is not null and s.lane = any(array(select lane from overtaken)))`
 
 /**
  * All reports that leave the event in the store, in one update: the token is compared on the row as it is once locked. Index: the
@@ -95,6 +107,7 @@ export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]
   const report = (field: number): RawBuilder<string> => sql`(r.by_key -> e.key::text ->> ${sql.lit(field)})`
   const kind = report(1)
   return sql<ReportedRow>`
+    ${PREPARED}
     with settled as (
       update ${db.events} e set
         state = case ${kind}
@@ -123,8 +136,9 @@ export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]
         count(*) filter (where kind = 'retry') as retrying, min(order_key) filter (where kind = 'release') as head
       from settled
       where lane is not null and kind not in ('start', 'progress') group by lane),
-    ${applyDelta(db)}
-    select s.key::text as key, s.kind in ('defer', 'undecodable', 'dead') and ${overtaken(db)} as overtaken
+    ${applyDelta(db)},
+    ${findOvertaken(db)}
+    select s.key::text as key, s.kind in ('defer', 'undecodable', 'dead') and ${IS_OVERTAKEN} as overtaken
     from settled s`
 }
 
