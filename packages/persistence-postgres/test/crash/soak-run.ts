@@ -46,7 +46,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
   const persistence = postgresPersistence({ connectionString, schema, leaseMs: LEASE_MS, maxConnections: 4 })
   // A killed process loses nothing that it has written, so the journal needs no flush of the disk.
   await using run = new CrashRun<CrashOptions>({
-    program: new URL('worker.ts', import.meta.url),
+    program: new URL('soak-worker.ts', import.meta.url),
     execArgv: EXEC_ARGV,
     sync: false,
   })
@@ -107,7 +107,7 @@ async function killAtRandom(workers: Worker[], start: () => Worker, options: Soa
   for (const worker of workers) watch(worker)
   let kills = 0
   while (kills < options.kills && !options.signal.aborted) {
-    await delay(50 + random() * 350)
+    await delay(50 + random() * 250)
     if (failure !== undefined) throw new Error('A worker did not start', { cause: failure })
     const early = random() < 0.05
     const candidates = workers.filter((worker) => early || working.has(worker))

@@ -6,6 +6,8 @@
  * Without a database url it starts a Postgres of its own. Exits with 1 if anything was lost, out of order, or repeated without a
  * reason.
  */
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { startDatabase } from '../support/database.ts'
 import { soak } from './soak-run.ts'
@@ -22,6 +24,8 @@ const { values } = parseArgs({
 })
 
 if (values['database-url'] !== undefined) process.env['BUSLANE_TEST_DATABASE_URL'] = values['database-url']
+// Hundreds of processes load the same modules: compiled once, they start in half the time.
+process.env['NODE_COMPILE_CACHE'] ??= path.join(tmpdir(), 'buslane-crash-compiled')
 const database = await startDatabase()
 const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort())
