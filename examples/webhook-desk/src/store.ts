@@ -15,11 +15,11 @@ export interface StorePlace {
 
 /** Where the desk keeps what must not be lost. The embedded database is for one process at a time, a server is for many. */
 export function openStore({ folder, databaseUrl }: StorePlace): PostgresPersistence {
-  // A restarted desk goes on after two seconds instead of five, and waits for a first start on a slow machine.
-  const options = { schema: SCHEMA, leaseMs: 2_000, sweepMs: 250, connectMs: 30_000 }
+  // It waits for a first start on a slow machine.
+  const options = { schema: SCHEMA, sweepMs: 250, connectMs: 30_000 }
   return databaseUrl === undefined
     ? pglitePersistence({ ...options, dataDir: path.join(folder, 'database') })
-    : postgresPersistence({ ...options, connectionString: databaseUrl })
+    : postgresPersistence({ ...options, leaseMs: 2_000, connectionString: databaseUrl })
 }
 
 /** A folder to work in: the given one, which stays, or a new one that is removed in the end. */
