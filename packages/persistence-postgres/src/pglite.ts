@@ -14,6 +14,8 @@ export interface PgliteOptions extends StoreOptions {
   readonly dataDir?: string | undefined
 }
 
+const LEASE_MS = 30_000
+
 type PGlite = import('@electric-sql/pglite').PGlite
 
 /**
@@ -28,8 +30,13 @@ type PGlite = import('@electric-sql/pglite').PGlite
  */
 export const pglitePersistence = (options: PgliteOptions = {}): PostgresPersistence => {
   // One connection does everything: appends side by side would only wait for each other.
-  const config = storeConfig({ parallelAppends: 1, ...options })
-  const database = new EmbeddedDatabase(options.dataDir, channelOf(config.schema))
+  // The database works in this process, so a busy one says late that it lives; nobody else can take over anyway.
+  const config = storeConfig({
+    ...options,
+    parallelAppends: options.parallelAppends ?? 1,
+    leaseMs: options.leaseMs ?? LEASE_MS,
+  })
+  const database = new EmbeddedDatabase(options.dataDir, config.schema)
   const kysely = new Kysely<unknown>({ dialect: new PGliteDialect({ pglite: database.asPGlite() }) })
   const notifications = config.notify ? database : undefined
   return createParts(createPostgresStore(config, { kysely, notifications, close: () => database.shut() }))
@@ -39,14 +46,16 @@ export const pglitePersistence = (options: PgliteOptions = {}): PostgresPersiste
 class EmbeddedDatabase implements Notifications {
   readonly notify: string
   readonly #dataDir: string | undefined
+  readonly #schema: string
   readonly #channel: string
   readonly #listeners = new Set<() => void>()
   #opened: Promise<{ readonly pglite: PGlite; readonly lock: DataDirLock | undefined }> | undefined
 
-  constructor(dataDir: string | undefined, channel: string) {
+  constructor(dataDir: string | undefined, schema: string) {
     this.#dataDir = dataDir
-    this.#channel = channel
-    this.notify = `notify ${channel}`
+    this.#schema = schema
+    this.#channel = channelOf(schema)
+    this.notify = `notify ${this.#channel}`
   }
 
   /** As Kysely wants it. */
@@ -97,6 +106,7 @@ class EmbeddedDatabase implements Notifications {
     const lock = this.#dataDir === undefined ? undefined : await lockDataDir(this.#dataDir)
     try {
       const pglite = await PGlite.create(this.#dataDir === undefined ? {} : { dataDir: this.#dataDir })
+      await this.#endLeases(pglite)
       await pglite.listen(this.#channel, () => {
         for (const listener of this.#listeners) listener()
       })
@@ -105,6 +115,13 @@ class EmbeddedDatabase implements Notifications {
       await lock?.release()
       throw error
     }
+  }
+
+  /** Whoever had the folder before is gone: what it held is given back by the first sweep, whatever its lease says. */
+  async #endLeases(pglite: PGlite): Promise<void> {
+    const workers = `"${this.#schema.replaceAll('"', '""')}".workers`
+    const { rows } = await pglite.query<{ found: string | null }>('select to_regclass($1)::text as found', [workers])
+    if (rows[0]?.found) await pglite.query(`update ${workers} set lease_until = 0`)
   }
 }
 
