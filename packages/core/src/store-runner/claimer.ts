@@ -9,6 +9,7 @@ import type { Connection } from './connection.ts'
 interface ClaimerHost {
   readonly holdings: Holdings
   types(): readonly ClaimType[]
+  ask(request: ClaimRequest): Promise<Claimed>
   claimed(claimed: Claimed): void
   rescued(count: number): void
 }
@@ -174,7 +175,7 @@ export class Claimer {
     this.#claiming = true
     this.#maybeMore = false
     try {
-      const claimed = await this.#connection.call(() => this.#store.claim(request))
+      const claimed = await this.#host.ask(request)
       const serial = claimed.events.filter((event) => event.serial).length
       this.#serialCut = serial >= request.serialLimit
       this.#laneLimit = request.laneLimit

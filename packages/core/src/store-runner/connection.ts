@@ -44,6 +44,8 @@ export class Connection {
   #reliableUntil = -Infinity
   /** Raised when it is closed: answers to what was asked before do not count. */
   #epoch = 0
+  /** Something may be leased to this worker that nobody here knows of. */
+  #doubtful = false
   #changed = Promise.withResolvers<void>()
 
   constructor(store: EventStore, host: StoreHost, listener: Listener) {
@@ -109,6 +111,22 @@ export class Connection {
     return false
   }
 
+  /** The answer to something that leases did not arrive: what it leased would be held for as long as this worker lives. */
+  doubt(): void {
+    this.#doubtful = true
+  }
+
+  get isDoubtful(): boolean {
+    return this.#doubtful
+  }
+
+  /** Ends this worker, so that what it holds unknown to anybody here is free again, and joins as a new one. */
+  async renew(): Promise<void> {
+    this.#doubtful = false
+    await this.leave(this.#store.settings.connectMs)
+    if (this.isUp) await this.#connect()
+  }
+
   /** Resolves when the state has changed. */
   get change(): Promise<void> {
     return this.#changed.promise
@@ -128,6 +146,7 @@ export class Connection {
     this.#attempt = undefined
     this.#beating = undefined
     this.#joins = false
+    this.#doubtful = false
     this.worker = undefined
     const wasOpen = this.#opened
     this.#opened = false

@@ -86,7 +86,11 @@ class LaterEvent {
     this.#place = { is: 'storing', answer }
     try {
       const appended = await answer
-      if (appended.status === 'stored') this.#place = { is: 'stored', key: appended.key }
+      if (appended.status !== 'stored') return
+      this.#place = { is: 'stored', key: appended.key }
+      // From now on the session's own timers do not know of it.
+      const { session } = this.#delivery
+      session?.storedSchedules.add(() => this.cancel(), dueAt, this.#bus.clock.now())
     } catch (error) {
       // It may have been stored all the same; late and twice is better than never.
       this.#place = { is: 'memory', scheduled: this.#bus.schedule(this.#delivery, this.#when) }

@@ -67,7 +67,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
     this.#appender = new Appender({
       batchSize,
       parallelAppends,
-      append: (events) => connection.call(() => store.append(events, connection.worker)),
+      append: (events) => this.#leasing(() => store.append(events, connection.worker)),
     })
     this.#reporter = new Reporter({
       batchSize,
@@ -93,6 +93,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
           return run.#holdings
         },
         types: () => this.#types.list,
+        ask: (request) => this.#leasing(() => store.claim(request)),
         claimed: (claimed) => this.#claimed(claimed),
         rescued: (count) => void (this.#counts.rescued += count),
       },
@@ -502,6 +503,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
     this.#counts[how]++
     if (how === 'released') this.#released++
     this.#forget(held)
+    if (this.#renews()) return
     const { lane } = held.facts
     // What did not complete is in the store again, or lets others of its lane go first.
     if (how !== 'completed') this.#claimer.wake()
@@ -533,7 +535,27 @@ export class StoreRun implements StoreRunner, LeaseHost {
 
   // -- trouble --------------------------------------------------------------------------------------------------------
 
+  /** What it leases is lost to sight when the answer is. */
+  async #leasing<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await this.#connection.call(ask)
+    } catch (error) {
+      if (!isFinal(error)) this.#connection.doubt()
+      throw error
+    }
+  }
+
+  /** Whether this worker gives way to a new one, now that nothing here depends on it. */
+  #renews(): boolean {
+    const { isDoubtful, isUp, worker } = this.#connection
+    const inUse = this.#held.size + this.#reading + this.#awaited.size + this.#appender.pending > 0
+    if (!isDoubtful || !isUp || worker === undefined || inUse || this.#claimer.busy) return false
+    void this.#connection.renew().catch(noop)
+    return true
+  }
+
   #up(): void {
+    if (this.#renews()) return
     this.#claimer.up()
     this.#log?.up()
     void this.#later.storeAll((event) => this.#write(event, undefined)).catch(noop)

@@ -3,8 +3,10 @@ export { deadLetterStoreConformance, eventStoreConformance, type SuiteRunner } f
 export { deadLetterStoreChecks, eventStoreChecks } from './all-checks.ts'
 export { runChecks } from './run-checks.ts'
 export { conformanceTable } from './table.ts'
+export { busConformance } from './bus/suite.ts'
 
 // Give them a store
+export type { BusHarness } from './bus/bench.ts'
 export type { Capability, Harness, OpenOptions, OpenStore, OpenTransaction } from './harness.ts'
 
 // What comes out

@@ -1,0 +1,82 @@
+import { type Bus, type BusOptions, type Clock, createBus, defineEvent, type Persistence } from '@buslane/core'
+import { FaultyStore } from './faulty-store.ts'
+import { VirtualClock } from './virtual-clock.ts'
+
+/** How the suite gets at a persistence whose times all come from the clock it is given. */
+export interface BusHarness {
+  open(options: { readonly clock: Clock; readonly leaseMs: number }): Persistence
+}
+
+export const Placed = defineEvent<{ readonly n: number }>('bus-check.placed', { durable: true })
+export const Once = defineEvent<{ readonly n: number }>('bus-check.once', { durable: true, onCrash: 'fail' })
+
+/** The events that {@link Bench.bus} and a check have in common, and what they have seen. */
+export class Bench {
+  readonly clock: VirtualClock = new VirtualClock()
+  readonly persistence: Persistence
+  readonly log: string[] = []
+  /** Lines that a bus logged as a warning or worse. */
+  readonly warned: string[] = []
+  readonly #buses: Bus[] = []
+
+  constructor(harness: BusHarness) {
+    this.persistence = harness.open({ clock: this.clock, leaseMs: 5000 })
+  }
+
+  /** A store of its own to the same data, as another process has it. */
+  link(): FaultyStore {
+    return new FaultyStore(this.persistence)
+  }
+
+  bus(options: Partial<BusOptions> = {}): Bus {
+    const warn = (_facts: unknown, text: string): void => void this.warned.push(text)
+    const quiet = (): void => undefined
+    const logger = { debug: quiet, info: quiet, warn, error: warn }
+    const bus = createBus({ clock: this.clock, persistence: this.persistence, logger, ...options })
+    this.#buses.push(bus)
+    return bus
+  }
+
+  async started(options: Partial<BusOptions>, handlers: (bus: Bus) => void): Promise<Bus> {
+    const bus = this.bus(options)
+    handlers(bus)
+    await this.within(bus.start())
+    return bus
+  }
+
+  /** What a call answers, or throws, once so much time has passed. */
+  async within<Answer>(call: Promise<Answer>, ms = 6000): Promise<Answer> {
+    call.catch(() => undefined)
+    await this.clock.advance(0)
+    await Promise.race([call.catch(() => undefined), this.clock.advance(ms)])
+    return await Promise.race([
+      call,
+      this.clock.advance(0).then(() => Promise.reject(new Error(`no answer within ${ms} ms`))),
+    ])
+  }
+
+  async codeOf(call: Promise<unknown>): Promise<unknown> {
+    return await this.within(call).then(
+      () => 'no error',
+      (error: unknown) => (error as { code?: unknown }).code,
+    )
+  }
+
+  /** The reasons of all dead letters. */
+  async reasons(): Promise<readonly string[]> {
+    return (await this.persistence.deadLetters!.list()).entries.map(({ reason }) => reason)
+  }
+
+  /** How many events are in the store, whatever they do there. */
+  async stored(): Promise<number> {
+    return (await this.persistence.inspect!.list({ limit: 1000 })).entries.length
+  }
+
+  async close(): Promise<void> {
+    for (const bus of this.#buses) {
+      const stopped = bus.stop({ timeoutMs: 0 })
+      await this.clock.advance(20_000)
+      await stopped
+    }
+  }
+}

@@ -1,0 +1,152 @@
+import type { Plugin } from '@buslane/core'
+import { expectEqual } from '../expect.ts'
+import { Once, Placed } from './bench.ts'
+import type { BusCheck } from './check.ts'
+
+const retryIn = (delayMs: number, most: number): Plugin => ({
+  name: 'retries',
+  install: (host) =>
+    host.onFailure(({ attempts }) => (attempts < most ? { action: 'retry', delayMs } : { action: 'fail' })),
+})
+
+const retrying = (delayMs: number): BusCheck => ({
+  rules: ['R-PRI-3', 'R-LANE-3', 'C-39'],
+  title: `runs only what is not done after a retry of ${delayMs} ms, group by group, and its lane waits`,
+  run: async (bench) => {
+    const { log } = bench
+    const bus = await bench.started({ plugins: [retryIn(delayMs, 3)] }, (bus) => {
+      bus.on(Placed, ({ payload }) => log.push(`first ${payload.n}`), { name: 'first', priority: 0 })
+      const flaky = ({ payload }: { payload: { n: number } }, { attempt }: { attempt: number }): void => {
+        log.push(`flaky ${payload.n} attempt ${attempt}`)
+        JSON.parse(payload.n === 1 && attempt < 3 ? '{' : '1')
+      }
+      bus.on(Placed, flaky, { name: 'flaky', priority: 50 })
+      bus.on(Placed, ({ payload }) => log.push(`last ${payload.n}`), { name: 'last', priority: 100 })
+    })
+    const published = [1, 2].map((n) => bus.publish(Placed({ n }, { sessionId: 'lane' })))
+    await bench.within(Promise.all(published))
+    await bench.clock.advance(4 * delayMs + 10_000)
+    const one = ['first 1', 'flaky 1 attempt 1', 'flaky 1 attempt 2', 'flaky 1 attempt 3', 'last 1']
+    expectEqual('what ran', log, [...one, 'first 2', 'flaky 2 attempt 1', 'last 2'])
+  },
+})
+
+/** What handlers see of stored events. */
+export const handlingChecks: readonly BusCheck[] = [
+  retrying(10),
+  retrying(5000),
+  {
+    rules: ['R-DUR-14', 'C-39'],
+    title: 'sends a failed event to the dead letters, and a replay runs only the failed handler',
+    run: async (bench) => {
+      const { log } = bench
+      let broken = true
+      const bus = await bench.started({}, (bus) => {
+        bus.on(Placed, () => log.push('good'), { name: 'good' })
+        bus.on(Placed, () => log.push(`bad ${JSON.parse(broken ? '{' : '1')}`), { name: 'bad' })
+      })
+      await bench.within(bus.publish(Placed({ n: 1 })))
+      await bench.clock.advance(100)
+      expectEqual('the reasons', await bench.reasons(), ['failed'])
+      broken = false
+      const [letter] = (await bench.persistence.deadLetters!.list()).entries
+      expectEqual('the replay', await bench.persistence.deadLetters!.replay(letter!.key), 'replayed')
+      await bench.clock.advance(5000)
+      expectEqual('what ran', log, ['good', 'bad 1'])
+      expectEqual('what is stored', await bench.stored(), 0)
+    },
+  },
+  {
+    rules: ['R-DUR-5', 'R-DUR-6', 'C-60'],
+    title: 'takes over from a bus that is not heard of, without what was done, and that bus aborts with LEASE_LOST',
+    run: async (bench) => {
+      const { log } = bench
+      const link = bench.link()
+      const first = await bench.started({ persistence: link.persistence }, (bus) => {
+        bus.on(Placed, () => log.push('done'), { name: 'done', priority: 0 })
+        bus.on(
+          Placed,
+          (_event, { signal }) =>
+            new Promise((resolve) => {
+              signal.addEventListener('abort', () => resolve(log.push(`aborted ${signal.reason.code}`)))
+            }),
+          { name: 'slow' },
+        )
+      })
+      await bench.within(first.publish(Placed({ n: 1 }, { sessionId: 'lane' })))
+      await bench.clock.advance(100)
+      link.fault = 'hang'
+      await bench.started({}, (bus) => {
+        bus.on(Placed, () => log.push('done again'), { name: 'done', priority: 0 })
+        bus.on(Placed, (_event, { attempt }) => log.push(`slow attempt ${attempt}`), { name: 'slow' })
+      })
+      await bench.clock.advance(10_000)
+      expectEqual('what ran', log, ['done', 'slow attempt 2'])
+      link.fault = undefined
+      await bench.clock.advance(10_000)
+      expectEqual('what ran', log, ['done', 'slow attempt 2', 'aborted LEASE_LOST'])
+    },
+  },
+  {
+    rules: ['R-DUR-11', 'C-62'],
+    title: "never runs an event of onCrash 'fail' again: it is interrupted",
+    run: async (bench) => {
+      const { log } = bench
+      const link = bench.link()
+      const first = await bench.started({ persistence: link.persistence }, (bus) =>
+        bus.on(Once, () => new Promise(() => log.push('started')), { name: 'a' }),
+      )
+      await bench.within(first.publish(Once({ n: 1 })))
+      await bench.clock.advance(100)
+      link.fault = 'hang'
+      await bench.started({}, (bus) => bus.on(Once, () => log.push('again'), { name: 'a' }))
+      await bench.clock.advance(10_000)
+      expectEqual('what ran', log, ['started'])
+      expectEqual('the reasons', await bench.reasons(), ['interrupted'])
+    },
+  },
+  {
+    rules: ['R-PUB-3', 'R-DUR-17'],
+    title: 'waits for a stored event inside a handler of the same lane',
+    run: async (bench) => {
+      const { log } = bench
+      const bus = await bench.started({}, (bus) => {
+        bus.on(
+          Placed,
+          async ({ payload }, context) => {
+            log.push(`in ${payload.n}`)
+            const inner = [Placed({ n: payload.n + 1 })].slice(0, payload.n < 3 ? 1 : 0)
+            for (const event of inner) await context.publishAndWait(event)
+            log.push(`out ${payload.n}`)
+          },
+          { name: 'a' },
+        )
+      })
+      const outcome = await bench.within(bus.publishAndWait(Placed({ n: 1 }, { sessionId: 'lane' })))
+      expectEqual('how many failed', outcome.failed, 0)
+      expectEqual('what ran', log, ['in 1', 'in 2', 'in 3', 'out 3', 'out 2', 'out 1'])
+      expectEqual('the code without a handler', await bench.codeOf(bus.publishAndWait(Once({ n: 1 }))), 'NO_HANDLER')
+    },
+  },
+  {
+    rules: ['R-DUR-12', 'R-STOP-2', 'C-77'],
+    title: 'hands back what runs at stop without using up an attempt, and leaves no timer after 50 starts and stops',
+    run: async (bench) => {
+      const { log } = bench
+      const bus = await bench.started({}, (bus) => {
+        bus.on(Placed, (_event, { attempt }) => new Promise(() => log.push(`attempt ${attempt}`)), { name: 'a' })
+      })
+      await bench.within(bus.publish(Placed({ n: 1 })))
+      await bench.clock.advance(100)
+      await bench.within(bus.stop({ timeoutMs: 0 }), 20_000)
+      const before = bench.clock.pendingTimers
+      for (let cycle = 0; cycle < 50; cycle++) {
+        await bench.within(bus.start())
+        await bench.within(bus.stop({ timeoutMs: 0 }), 20_000)
+      }
+      expectEqual('the attempts', [...new Set(log)], ['attempt 1'])
+      expectEqual('the timers', bench.clock.pendingTimers, before)
+      expectEqual('what is stored', await bench.stored(), 1)
+    },
+  },
+]

@@ -1,0 +1,106 @@
+import { expectEqual, expectTrue } from '../expect.ts'
+import { Placed } from './bench.ts'
+import type { BusCheck } from './check.ts'
+
+/** The store goes away and comes back (R-SCH-4). */
+export const troubleChecks: readonly BusCheck[] = [
+  {
+    rules: ['R-DUR-3', 'R-SCH-4'],
+    title: 'handles what was claimed when the answer to the claim was lost',
+    run: async (bench) => {
+      const link = bench.link()
+      await bench.within(bench.bus().publish(Placed({ n: 1 })))
+      link.once.set('claim', 'answer-lost')
+      await bench.started({ persistence: link.persistence }, (bus) =>
+        bus.on(Placed, () => bench.log.push('ran'), { name: 'a' }),
+      )
+      await bench.clock.advance(30_000)
+      expectEqual('what ran', bench.log, ['ran'])
+    },
+  },
+  {
+    rules: ['R-DUR-3', 'R-SCH-4'],
+    title: 'handles what was stored when the answer to the publish was lost',
+    run: async (bench) => {
+      const link = bench.link()
+      const bus = await bench.started({ persistence: link.persistence }, (bus) =>
+        bus.on(Placed, () => bench.log.push('ran'), { name: 'a' }),
+      )
+      link.once.set('append', 'answer-lost')
+      expectEqual('the code', await bench.codeOf(bus.publish(Placed({ n: 1 }))), 'PERSISTENCE_UNAVAILABLE')
+      await bench.clock.advance(30_000)
+      expectEqual('what ran', bench.log, ['ran'])
+    },
+  },
+  {
+    rules: ['R-DUR-3', 'C-64'],
+    title: 'runs a handler once when the answers to its reports are lost',
+    run: async (bench) => {
+      const link = bench.link()
+      const bus = await bench.started({ persistence: link.persistence }, (bus) =>
+        bus.on(Placed, () => bench.log.push('ran'), { name: 'a' }),
+      )
+      link.once.set('report', 'answer-lost')
+      await bench.within(bus.publish(Placed({ n: 1 })))
+      await bench.clock.advance(30_000)
+      expectEqual('what ran', bench.log, ['ran'])
+      expectEqual('what is stored', await bench.stored(), 0)
+    },
+  },
+  {
+    rules: ['R-SCH-4', 'C-63'],
+    title: 'starts without a store, refuses what must be stored, keeps schedules, and stores them when it is back',
+    run: async (bench) => {
+      const link = bench.link()
+      link.fault = 'reject'
+      const bus = await bench.started({ persistence: link.persistence }, (bus) =>
+        bus.on(Placed, () => bench.log.push('ran'), { name: 'a' }),
+      )
+      const event = Placed({ n: 1 })
+      const codes = [
+        await bench.codeOf(bus.publish(event)),
+        await bench.codeOf(bus.schedule(event, { delayMs: 1, durability: 'required' })),
+        await bench.codeOf(bus.schedule(event, { delayMs: 1, idempotencyKey: 'k' })),
+      ]
+      expectEqual('the codes', codes, Array<string>(3).fill('PERSISTENCE_UNAVAILABLE'))
+      const scheduled = await bench.within(bus.schedule(event, { delayMs: 600_000 }))
+      expectEqual('where it is kept', scheduled.durability, 'memory')
+      await bench.clock.advance(60_000)
+      expectTrue('few lines are logged', bench.warned.length <= 2)
+      link.fault = undefined
+      await bench.clock.advance(5000)
+      expectEqual('what is stored', await bench.stored(), 1)
+      expectEqual('the answer to cancel', await bench.within(scheduled.cancel()), 'cancelled')
+      expectEqual('what is stored after that', await bench.stored(), 0)
+    },
+  },
+  {
+    rules: ['R-SES-1', 'R-SCH-4'],
+    title: 'cancels with its session what was scheduled while the store was away and stored since',
+    run: async (bench) => {
+      const link = bench.link()
+      link.fault = 'reject'
+      const bus = await bench.started({ persistence: link.persistence }, () => undefined)
+      const session = bus.session('chat')
+      await bench.within(session.schedule(Placed({ n: 1 }), { delayMs: 600_000 }))
+      link.fault = undefined
+      await bench.clock.advance(5000)
+      expectEqual('what is stored', await bench.stored(), 1)
+      await bench.within(session.end())
+      expectEqual('what is stored after the end', await bench.stored(), 0)
+    },
+  },
+  {
+    rules: ['R-SCH-4'],
+    title: 'starts and stops while the store never answers',
+    run: async (bench) => {
+      const link = bench.link()
+      link.fault = 'hang'
+      const bus = bench.bus({ persistence: link.persistence })
+      await bench.within(bus.start())
+      expectEqual('the state', bus.state, 'running')
+      await bench.within(bus.stop(), 30_000)
+      expectEqual('the state', bus.state, 'stopped')
+    },
+  },
+]
