@@ -76,10 +76,13 @@ export class Connection {
     await this.#within(this.#connect(), this.#store.settings.connectMs)
   }
 
-  /** Asks the store; what fails is trouble, unless trying again would not help. @throws {BusError} */
+  /**
+   * Asks the store; what fails is trouble, unless trying again would not help. So is what has no answer for as long as a
+   * lease lasts: a connection that died without a word must not hold up what comes after it. @throws {BusError}
+   */
   async call<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     try {
-      return await ask()
+      return await this.#within(ask(), this.#store.settings.leaseMs)
     } catch (error) {
       if (isFinal(error)) throw error
       throw this.failed(error)

@@ -2,8 +2,29 @@ import { expectEqual, expectTrue } from '../expect.ts'
 import { Placed } from './bench.ts'
 import type { BusCheck } from './check.ts'
 
+const hanging = (verb: string): BusCheck => ({
+  rules: ['R-SCH-4', 'C-63'],
+  title: `goes on when one \`${verb}\` is never answered`,
+  run: async (bench) => {
+    const { log } = bench
+    const link = bench.link()
+    await bench.started({ persistence: link.persistence }, (bus) =>
+      bus.on(Placed, ({ payload }) => log.push(`ran ${payload.n}`), { name: 'a' }),
+    )
+    link.once.set(verb, 'hang')
+    const elsewhere = bench.bus()
+    await bench.within(elsewhere.publish(Placed({ n: 1 })))
+    await bench.clock.advance(60_000)
+    await bench.within(elsewhere.publish(Placed({ n: 2 })))
+    await bench.clock.advance(60_000)
+    expectEqual('what ran', log, ['ran 1', 'ran 2'])
+    expectEqual('what is stored', await bench.stored(), 0)
+  },
+})
+
 /** The store goes away and comes back (R-SCH-4). */
 export const troubleChecks: readonly BusCheck[] = [
+  ...['claim', 'report', 'ready', 'sweep'].map(hanging),
   {
     rules: ['R-DUR-3', 'R-SCH-4'],
     title: 'handles what was claimed when the answer to the claim was lost',
