@@ -1,4 +1,4 @@
-import type { Plugin } from '@buslane/core'
+import type { Bus, NewEvent, Plugin } from '@buslane/core'
 import { expectEqual } from '../expect.ts'
 import { Once, Placed } from './bench.ts'
 import type { BusCheck } from './check.ts'
@@ -147,6 +147,48 @@ export const handlingChecks: readonly BusCheck[] = [
       expectEqual('the attempts', [...new Set(log)], ['attempt 1'])
       expectEqual('the timers', bench.clock.pendingTimers, before)
       expectEqual('what is stored', await bench.stored(), 1)
+    },
+  },
+  {
+    rules: ['R-DUR-9', 'R-LANE-3'],
+    title: 'keeps what cannot be read, which does not hold up its lane',
+    run: async (bench) => {
+      const { log, persistence } = bench
+      const bus = bench.bus()
+      bus.on(Placed, ({ payload }) => log.push(`ran ${payload.n}`), { name: 'a' })
+      const message = (id: string, payload: string): NewEvent => ({
+        message: { kind: 'event', id, type: Placed.type, version: 1, sessionId: 'lane', payload, headers },
+        lane: 'lane',
+        serial: false,
+        priority: 50,
+        orderOffsetMs: 0,
+        due: undefined,
+        expiresInMs: undefined,
+        idempotencyKey: undefined,
+        onCrash: 'retry',
+        keep: undefined,
+        mine: false,
+      })
+      const headers = JSON.stringify({ timestamp: 0, correlationId: 'c' })
+      await persistence.events!.append([message('1', '{'), message('2', '{"n":2}')], undefined)
+      await bench.within(bus.start())
+      await bench.clock.advance(5000)
+      expectEqual('what ran', log, ['ran 2'])
+      expectEqual('how many are undecodable', (await persistence.inspect!.counts()).undecodable, 1)
+    },
+  },
+  {
+    rules: ['R-DUR-8'],
+    title: 'takes an idempotency key once, also from two buses at once',
+    run: async (bench) => {
+      const { log } = bench
+      const run = (bus: Bus) => bus.on(Placed, () => log.push('ran'), { name: 'a' })
+      const buses = [await bench.started({}, run), await bench.started({}, run)]
+      const published = buses.map((bus) => bus.publish(Placed({ n: 1 }), { idempotencyKey: 'k' }))
+      const receipts = await bench.within(Promise.all(published))
+      await bench.clock.advance(5000)
+      expectEqual('the answers', receipts.map(({ status }) => status).toSorted(), ['accepted', 'duplicate'])
+      expectEqual('what ran', log, ['ran'])
     },
   },
 ]
