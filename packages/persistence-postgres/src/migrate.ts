@@ -1,8 +1,7 @@
 import { BusError } from '@buslane/core'
 import { type Kysely, sql } from 'kysely'
-import { Migrator } from 'kysely/migration'
 import { migrationNames, migrations } from './migrations/index.ts'
-import { describeError, sqlState } from './errors.ts'
+import { describeError, storeError } from './errors.ts'
 
 const TABLE = 'migrations'
 
@@ -25,22 +24,40 @@ export const migrate = async (kysely: Kysely<unknown>, schema = 'buslane'): Prom
       transaction,
     )
     if (await isCurrent(transaction, schema)) return
-    const migrator = new Migrator({
-      db: transaction,
-      provider: migrations(schema),
-      migrationTableSchema: schema,
-      migrationTableName: TABLE,
-      migrationLockTableName: 'migration_lock',
-    })
-    const { error } = await migrator.migrateToLatest()
-    if (error === undefined) return
-    throw new BusError(
-      'MIGRATION_FAILED',
-      `The schema '${schema}' could not be migrated, nothing was changed: ${describeError(error)}`,
-      { cause: error, retryable: sqlState(error) === undefined },
-    )
+    try {
+      await runPending(transaction, schema)
+    } catch (error) {
+      throw new BusError(
+        'MIGRATION_FAILED',
+        `The schema '${schema}' could not be migrated, nothing was changed: ${describeError(error)}`,
+        { cause: error, retryable: storeError(error).retryable },
+      )
+    }
   })
 }
+
+/**
+ * What Kysely's migrator does, with its table, so that either may go on where the other stopped. That one reads the catalogue of all
+ * schemas, and fails when somebody drops one meanwhile.
+ */
+const runPending = async (transaction: Kysely<unknown>, schema: string): Promise<void> => {
+  const table = sql.id(schema, TABLE)
+  // Even `if not exists` asks for the right to create schemas, which an application that was given its schema may lack.
+  const { rows } = await sql<{ there: boolean }>`
+    select to_regnamespace(${quoted(schema)}) is not null as there`.execute(transaction)
+  if (!rows[0]?.there) await sql`create schema ${sql.id(schema)}`.execute(transaction)
+  await sql`create table if not exists ${table} (name varchar(255) primary key, timestamp varchar(255) not null)`.execute(
+    transaction,
+  )
+  const done = new Set((await sql<{ name: string }>`select name from ${table}`.execute(transaction)).rows.map(nameOf))
+  for (const [name, migration] of Object.entries(await migrations(schema).getMigrations())) {
+    if (done.has(name)) continue
+    await migration.up(transaction)
+    await sql`insert into ${table} (name, timestamp) values (${name}, ${new Date().toISOString()})`.execute(transaction)
+  }
+}
+
+const nameOf = ({ name }: { readonly name: string }): string => name
 
 /** @throws {BusError} `SCHEMA_OUTDATED`, `SCHEMA_TOO_NEW` */
 export const requireCurrent = async (kysely: Kysely<unknown>, schema: string): Promise<void> => {
@@ -61,7 +78,7 @@ const isCurrent = async (db: Kysely<unknown>, schema: string): Promise<boolean> 
   }>`select to_regclass(${`${quoted(schema)}.${TABLE}`}) is not null as there`.execute(db)
   if (!found.rows[0]?.there) return false
   const { rows } = await sql<{ name: string }>`select name from ${table}`.execute(db)
-  const done = new Set(rows.map(({ name }) => name))
+  const done = new Set(rows.map(nameOf))
   const unknown = [...done].filter((name) => !migrationNames.includes(name))
   if (unknown.length > 0) {
     throw new BusError(
