@@ -13,7 +13,7 @@ export interface JournaledHandler<Payload> {
   readonly priority: number
   /** The last attempt: a failure of it is final. Default 1. */
   readonly maxAttempts?: number
-  run(payload: Payload, context: EventContext): unknown
+  readonly run: (payload: Payload, context: EventContext) => unknown
 }
 
 /** The handler, writing down each of its starts before it works and each end after. */

@@ -1,4 +1,12 @@
-import { type Bus, type BusOptions, type Clock, createBus, defineEvent, type Persistence } from '@buslane/core'
+import {
+  type Bus,
+  type BusOptions,
+  type Clock,
+  createBus,
+  defineEvent,
+  type EventDefinition,
+  type Persistence,
+} from '@buslane/core'
 import { FaultyStore } from './faulty-store.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
@@ -7,8 +15,10 @@ export interface BusHarness {
   open(options: { readonly clock: Clock; readonly leaseMs: number }): Persistence
 }
 
-export const Placed = defineEvent<{ readonly n: number }>('bus-check.placed', { durable: true })
-export const Once = defineEvent<{ readonly n: number }>('bus-check.once', { durable: true, onCrash: 'fail' })
+type Numbered = EventDefinition<{ readonly n: number }, { readonly n: number }, true>
+
+export const Placed: Numbered = defineEvent<{ readonly n: number }>('bus-check.placed', { durable: true })
+export const Once: Numbered = defineEvent<{ readonly n: number }>('bus-check.once', { durable: true, onCrash: 'fail' })
 
 /** The events that {@link Bench.bus} and a check have in common, and what they have seen. */
 export class Bench {
