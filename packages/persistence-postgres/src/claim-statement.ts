@@ -126,18 +126,22 @@ export const claimStatement = (
   return sql<ClaimRow>`
     ${PREPARED}
     with
-    -- Indexes events_due, lanes_free and lanes_held: the first entry of each.
+    -- The first entries of the indexes events_due, lanes_free and lanes_held. They are asked for in the order of the index: whether
+    -- any row exists looks so likely to the planner that it would read the table until it found one.
     clock as materialized (
       select
-        exists (
-          select from ${events} where state in ('scheduled', 'retrying') and due_at <= ${NOW}
-        ) as due,
-        exists (
-          select from ${db.lanes} where worker is null and retrying = 0 and waiting > 0
-        ) or exists (
-          select from ${db.lanes}
+        (
+          select key from ${events} where state in ('scheduled', 'retrying') and due_at <= ${NOW}
+          order by due_at, key limit 1
+        ) is not null as due,
+        (
+          select lane from ${db.lanes} where worker is null and retrying = 0 and waiting > 0
+          order by head, lane limit 1
+        ) is not null or (
+          select lane from ${db.lanes}
           where worker = ${worker}::uuid and retrying = 0 and waiting > 0 and held < ${laneLimit}::int
-        ) as lanes),
+          order by head, lane limit 1
+        ) is not null as lanes),
     -- A sweep that finds this worker dead needs the row for itself: it comes before this statement, and then nothing is claimed, or
     -- after, and then it gives back what was. Heartbeats do not wait for this lock.
     me as materialized (

@@ -46,7 +46,10 @@ export const buryWorker = async ({ db }: StoreContext, worker: string | undefine
  *
  * Rows that are locked are being reported: they are skipped, and checked again by the next batch or sweep.
  */
-const giveBackStatement = ({ db, config }: StoreContext, worker: string | undefined): RawBuilder<{ count: number }> => {
+export const giveBackStatement = (
+  { db, config }: StoreContext,
+  worker: string | undefined,
+): RawBuilder<{ count: number }> => {
   const { events, workers } = db
   const dead =
     worker !== undefined

@@ -15,29 +15,38 @@ export const ready = async (context: StoreContext, types: readonly ClaimType[]):
 }
 
 /** Makes ready what is due: also what was stored in a transaction, once that is committed. How many events that were. */
-export const readyDue = ({ db }: StoreContext, maxRounds: number): Promise<number> =>
-  inBatches(maxRounds, async () => {
-    // Index events_due, from its beginning. Rows that another process makes ready now are skipped. Events are locked before
-    // lanes, as everywhere but in a claim, which does not wait.
-    const due = sql`
+export const readyDue = (context: StoreContext, maxRounds: number): Promise<number> =>
+  inBatches(maxRounds, () => countOf(context, dueStatement(context)))
+
+const readyUnhandled = (context: StoreContext, types: readonly ClaimType[]): Promise<number> =>
+  inBatches(MAX_ROUNDS, () => countOf(context, unhandledStatement(context, types)))
+
+const countOf = async ({ db }: StoreContext, statement: RawBuilder<{ count: number }>): Promise<number> =>
+  (await db.run(statement))[0]?.count ?? 0
+
+/**
+ * Index events_due, from its beginning. Rows that another process makes ready now are skipped. Events are locked before lanes, as
+ * everywhere but in a claim, which does not wait.
+ */
+export const dueStatement = ({ db }: StoreContext): RawBuilder<{ count: number }> =>
+  readyStatement(
+    db,
+    sql`
       select key, lane, state, order_key from ${db.events}
       where state in ('scheduled', 'retrying') and due_at <= ${NOW}
-      order by due_at, key limit ${BATCH}::int for update skip locked`
-    const [row] = await db.run(readyStatement(db, due))
-    return row?.count ?? 0
-  })
+      order by due_at, key limit ${BATCH}::int for update skip locked`,
+  )
 
-const readyUnhandled = ({ db }: StoreContext, types: readonly ClaimType[]): Promise<number> =>
-  inBatches(MAX_ROUNDS, async () => {
-    // Index events_unhandled, one probe per type.
-    const unhandled = sql`
+/** Index events_unhandled, one probe per type. */
+export const unhandledStatement = ({ db }: StoreContext, types: readonly ClaimType[]): RawBuilder<{ count: number }> =>
+  readyStatement(
+    db,
+    sql`
       select key, lane, state, order_key from ${db.events} e
       where state = 'unhandled' and (e.type, e.version) in (
         select * from unnest(${types.map(({ type }) => type)}::text[], ${types.map(({ version }) => version)}::int[]))
-      limit ${BATCH}::int for update skip locked`
-    const [row] = await db.run(readyStatement(db, unhandled))
-    return row?.count ?? 0
-  })
+      limit ${BATCH}::int for update skip locked`,
+  )
 
 /** Events that are no longer `retrying` let their lane go on. */
 const readyStatement = (db: StoreContext['db'], found: RawBuilder<unknown>): RawBuilder<{ count: number }> => sql`
