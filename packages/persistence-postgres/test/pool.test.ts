@@ -1,0 +1,81 @@
+import { expect, it } from 'vitest'
+import { type PooledClient, type PostgresPool, safePool } from '../src/pool.ts'
+
+const failure = (code: string): Error => Object.assign(new Error(code), { code })
+
+/** A pool whose one client answers with what `answer` does, and notes what became of it. */
+const fakePool = (answer: (query: readonly unknown[]) => unknown) => {
+  const listeners: ((error: Error) => void)[] = []
+  const released: unknown[] = []
+  const asked: (readonly unknown[])[] = []
+  const client: PooledClient = {
+    query: async (...query) => {
+      asked.push(query)
+      return answer(query)
+    },
+    release: (destroy) => void released.push(destroy),
+  }
+  const pool: PostgresPool = {
+    connect: () => Promise.resolve(client),
+    end: () => Promise.resolve(),
+    on: (_event, listener) => listeners.push(listener),
+    off: (_event, listener) => listeners.splice(listeners.indexOf(listener), 1),
+  }
+  return { pool, released, asked, listeners }
+}
+
+const connect = async (pool: PostgresPool): Promise<Pick<PooledClient, 'query' | 'release'>> =>
+  safePool(pool).pool.connect()
+
+it('C-66 discards a connection that leads to a read-only standby, and keeps one that failed otherwise', async () => {
+  for (const [code, destroyed] of [
+    ['25006', true],
+    ['23505', undefined],
+  ] as const) {
+    const { pool, released } = fakePool(() => {
+      throw failure(code)
+    })
+    const client = await connect(pool)
+    await expect(client.query('insert')).rejects.toMatchObject({ code })
+    client.release()
+    expect(released[0] || undefined).toBe(destroyed)
+  }
+})
+
+it('hears the errors of idle connections until it is released', () => {
+  const { pool, listeners } = fakePool(() => undefined)
+  const { release } = safePool(pool)
+  expect(listeners).toHaveLength(1)
+  expect(() => listeners[0]!(new Error('gone'))).not.toThrow()
+  release()
+  expect(listeners).toEqual([])
+})
+
+it('keeps marked statements prepared under a name of their own, and others not', async () => {
+  const { pool, asked } = fakePool(() => ({ rows: [] }))
+  const client = await connect(pool)
+  await client.query('/* buslane: prepared */ select $1', [1])
+  await client.query('/* buslane: prepared */ select $1', [2])
+  await client.query('/* buslane: prepared */ select $2', [3])
+  await client.query('select 4', [])
+  const names = asked.map(([query]) => (query as { name?: string }).name)
+  expect(names[0]).toMatch(/^buslane_[0-9a-f]{32}$/)
+  expect(names[1]).toBe(names[0])
+  expect(names[2]).not.toBe(names[0])
+  expect(names[3]).toBeUndefined()
+})
+
+it.for(['26000', '42P05', '0A000'])(
+  'C-67 prepares no more behind a pooler that says %s, and asks again without',
+  async (code) => {
+    const { pool, asked } = fakePool(([query]) => {
+      if (typeof query !== 'string') throw failure(code)
+      return { rows: ['answer'] }
+    })
+    const client = await connect(pool)
+    const text = '/* buslane: prepared */ select 1'
+    expect(await client.query(text, [])).toEqual({ rows: ['answer'] })
+    expect(await client.query(text, [])).toEqual({ rows: ['answer'] })
+    expect(asked).toHaveLength(3)
+  },
+)
