@@ -21,7 +21,7 @@ export const rankWithLanes = (shape: ClaimShape): RawBuilder<unknown> => {
   const { db, worker, limit, start, laneLimit, isPaused, candidate } = shape
   const { events } = db
   const budget = Math.max(2 * limit, MIN_LANE_BUDGET)
-  const free = sql`select lane, held, waiting, head from ${db.lanes} l`
+  const free = sql`select lane, held, waiting, head, l.xmin::text as version from ${db.lanes} l`
   // A lane that waits behind a paused type must not use up the claim: while one is paused, each lane is asked for its first
   // event. Index events_lane.
   const goesOn = isPaused
@@ -40,8 +40,14 @@ export const rankWithLanes = (shape: ClaimShape): RawBuilder<unknown> => {
       ${free} where worker = ${worker}::uuid and retrying = 0 and waiting > 0 and held < ${laneLimit}::int
         and exists (select from me) and ${goesOn}
       order by head, lane limit ${limit}::int for update skip locked),
-    taken_lanes as materialized (
+    found_lanes as materialized (
       select *, true as idle from idle union all select *, false from own),
+    -- A lane that changed after this statement began is locked as it is now, but its events would be read as they were then: one that
+    -- has just been given back would be missed, and a later one taken. Whoever makes an event of a lane ready changes the lane's row
+    -- too, so a lane whose row is still the one that this statement sees has no such event. The others are left for the next claim.
+    taken_lanes as materialized (
+      select f.lane, f.held, f.waiting, f.head, f.idle from found_lanes f
+      where f.version = (select s.xmin::text from ${db.lanes} s where s.lane = f.lane)),
     depth as materialized (
       select least(${laneLimit}::int, greatest(1, ${budget}::int / greatest(1, count(*)::int))) as most from taken_lanes),
     -- Index events_lane. One more than can be taken, to know what the lane goes on with.
@@ -109,6 +115,7 @@ export const changeLanes = ({ db, worker }: ClaimShape): RawBuilder<unknown> => 
 /** Whether the lanes were cut short: there were more of them, or one has more than was looked at and room for it. */
 export const lanesHaveMore = ({ limit, laneLimit }: ClaimShape): RawBuilder<boolean> => sql`(
   (select count(*) from idle) >= ${limit}::int
+  or (select count(*) from found_lanes) > (select count(*) from taken_lanes)
   or exists (
     select from ranked
     where known and not blocked and not picked and lane is not null and room < ${laneLimit}::int - held))`
