@@ -367,8 +367,9 @@ export class Publishing {
       resolve(outcome)
     }
     delivery.waiter = { resolve: settled, reject: refused }
-    if (limit) limit.onEnd = (status, error) => this.#host.cut(delivery, status, error, true)
-    this.#host.store!.publishAndWait(intentOf(offer)).catch(refused)
+    const intent = intentOf(offer)
+    if (limit) limit.onEnd = (status, error) => this.#host.cut(intent.delivery, status, error, true)
+    this.#host.store!.publishAndWait(intent).catch(refused)
     return promise
   }
 

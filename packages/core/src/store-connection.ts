@@ -57,6 +57,7 @@ export const connectStore = (
     },
     admitNested: (delivery) => lanes.runNested(delivery),
     nextOf: ({ lane }) => lane?.queue.peek(),
+    waitingBehind: ({ lane }) => lane?.queue ?? [],
     takeBack: (delivery) => {
       intake.remove(delivery, 'settled')
       engine.checkQuiet()

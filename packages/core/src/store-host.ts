@@ -40,7 +40,8 @@ export interface DeliveryLease {
 
 /** An event that is to be stored. */
 export interface StoreIntent {
-  readonly delivery: Delivery
+  /** Exchanged when the event goes back to the store, and comes here again for who waits for it. */
+  delivery: Delivery
   /** What was published, before a schema parsed it. */
   readonly input: EventMessage
   readonly when?: When | undefined
@@ -82,6 +83,8 @@ export interface StoreHost {
   admitNested(delivery: Delivery): void
   /** The event that waits first in the lane of this one. */
   nextOf(delivery: Delivery): Delivery | undefined
+  /** All events that wait in the lane of this one, now: what is taken back meanwhile does no harm. */
+  waitingBehind(delivery: Delivery): Iterable<Delivery>
   /** Takes a leased event that waits out of its lane. */
   takeBack(delivery: Delivery): void
   /** Waits for its time in memory. */

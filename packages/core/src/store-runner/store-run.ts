@@ -1,5 +1,6 @@
 import { Delivery } from '../delivery.ts'
 import { decode } from '../definitions.ts'
+import { nextTurn } from '../clock.ts'
 import { BusError, describe, invalid } from '../errors.ts'
 import { BUS } from '../message.ts'
 import type { PublishReceipt } from '../options.ts'
@@ -36,12 +37,16 @@ export class StoreRun implements StoreRunner, LeaseHost {
   readonly #held = new Map<string, StoredDelivery>()
   readonly #byDelivery = new WeakMap<Delivery, StoredDelivery>()
   /** Somebody waits for these, and only this process may claim them. By key. */
-  readonly #awaited = new Map<string, Delivery>()
+  readonly #awaited = new Map<string, StoreIntent>()
+  /** By what is held, or was, of an event that somebody waits for. */
+  readonly #waits = new WeakMap<Delivery, StoreIntent>()
   readonly #lanes = new Map<string, number>()
   #begun = 0
   #serial = 0
-  /** Events whose payload is being read. */
-  #reading = 0
+  /** Calls that lease something, and have not been answered. */
+  readonly #asked = new Set<Promise<unknown>>()
+  /** Events whose payload is being parsed. */
+  readonly #decoded = new Set<Promise<void>>()
   #released = 0
   readonly #counts: Counts = {
     appended: 0,
@@ -118,7 +123,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
   }
 
   get pending(): number {
-    return this.#appender.pending + this.#reading + (this.#claimer.busy ? 1 : 0)
+    return this.#appender.pending + this.#decoded.size + (this.#claimer.busy ? 1 : 0)
   }
 
   requireStorable(type: string): void {
@@ -167,7 +172,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
       'BUS_STOPPED',
       'The bus stopped before the stored event had begun; it stays in the store',
     )
-    for (const delivery of this.#awaited.values()) delivery.waiter?.reject(stopped)
+    for (const { delivery } of this.#awaited.values()) delivery.waiter?.reject(stopped)
     this.#awaited.clear()
     const count = this.#released + left
     this.#released = 0
@@ -205,13 +210,12 @@ export class StoreRun implements StoreRunner, LeaseHost {
     await this.#connection.ready(true)
     const appended = (await this.#append(intent, { keep: true, mine: true })) as Stored
     this.#bus.accepted(delivery, undefined)
-    if (delivery.waiter === undefined) {
-      // The wait was over before it was stored: the event is nobody's in particular now.
-      delivery.parent = undefined
-    }
+    // The wait was over before it was stored: the event is nobody's in particular now.
+    if (delivery.waiter === undefined) delivery.parent = undefined
+    else this.#waits.set(delivery, intent)
     if (appended.lease) this.#arrived(delivery, appended, intent.expiresInMs)
     else {
-      this.#awaited.set(appended.key, delivery)
+      this.#awaited.set(appended.key, intent)
       this.#claimer.wake()
     }
   }
@@ -343,7 +347,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
   get #holdings() {
     return {
       slotsFree: this.#bus.slotsFree,
-      waiting: this.#held.size - this.#begun + this.#reading,
+      waiting: this.#held.size - this.#begun + this.#decoded.size,
       serial: this.#serial,
       lanes: this.#lanes.size,
     }
@@ -366,7 +370,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
       this.#send({ kind: 'release', lease })
       return undefined
     }
-    let delivery = this.#awaited.get(lease.key)
+    let delivery = this.#awaited.get(lease.key)?.delivery
     this.#awaited.delete(lease.key)
     try {
       const { message, expiresInMs } = loadMessage(stored, definition, this.store.codec)
@@ -403,11 +407,11 @@ export class StoreRun implements StoreRunner, LeaseHost {
     try {
       const decoded = decode(delivery.message, delivery.definition)
       if (!(decoded instanceof Promise)) return admit(decoded)
-      this.#reading++
-      void decoded.then(admit, refuse).finally(() => {
-        this.#reading--
+      const admitted = decoded.then(admit, refuse).finally(() => {
+        this.#decoded.delete(admitted)
         this.#bus.checkQuiet()
       })
+      this.#decoded.add(admitted)
     } catch (error) {
       refuse(error)
     }
@@ -447,8 +451,22 @@ export class StoreRun implements StoreRunner, LeaseHost {
   }
 
   #giveBack(held: StoredDelivery): Promise<void> {
-    if (held.delivery.state === 'waiting') this.#bus.takeBack(held.delivery)
+    const { delivery } = held
+    if (delivery.state === 'waiting') this.#bus.takeBack(delivery)
+    const intent = this.#waits.get(delivery)
+    if (intent && delivery.waiter) this.#awaitAgain(held, intent)
     return held.release()
+  }
+
+  /** Whoever waits for the event goes on to wait, for what this process will claim. */
+  #awaitAgain({ delivery, facts }: StoredDelivery, intent: StoreIntent): void {
+    const { message, definition, priority, waiter } = delivery
+    const again = new Delivery(message, definition, priority)
+    again.waiter = waiter
+    delivery.waiter = undefined
+    intent.delivery = again
+    this.#waits.set(again, intent)
+    this.#awaited.set(facts.lease.key, intent)
   }
 
   // -- what leased events call ----------------------------------------------------------------------------------------
@@ -511,11 +529,16 @@ export class StoreRun implements StoreRunner, LeaseHost {
   }
 
   clearLane({ delivery }: StoredDelivery): void {
-    for (let next = this.#bus.nextOf(delivery); next; next = this.#bus.nextOf(delivery)) {
-      const held = this.#byDelivery.get(next)
-      if (!held || held.over) return
-      void this.#giveBack(held)
+    for (const waiting of this.#bus.waitingBehind(delivery)) {
+      const held = this.#byDelivery.get(waiting)
+      if (held && !held.over) void this.#giveBack(held)
     }
+  }
+
+  async landed(): Promise<void> {
+    await Promise.allSettled(this.#asked)
+    await new Promise<void>(nextTurn) // whoever asked has taken the answer
+    await Promise.allSettled(this.#decoded)
   }
 
   nextOf({ delivery }: StoredDelivery): StoredDelivery | undefined {
@@ -537,18 +560,22 @@ export class StoreRun implements StoreRunner, LeaseHost {
 
   /** What it leases is lost to sight when the answer is. */
   async #leasing<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    const asked = this.#connection.call(ask)
+    this.#asked.add(asked)
     try {
-      return await this.#connection.call(ask)
+      return await asked
     } catch (error) {
       if (!isFinal(error)) this.#connection.doubt()
       throw error
+    } finally {
+      this.#asked.delete(asked)
     }
   }
 
   /** Whether this worker gives way to a new one, now that nothing here depends on it. */
   #renews(): boolean {
     const { isDoubtful, isUp, worker } = this.#connection
-    const inUse = this.#held.size + this.#reading + this.#awaited.size + this.#appender.pending > 0
+    const inUse = this.#held.size + this.#decoded.size + this.#awaited.size + this.#appender.pending > 0
     if (!isDoubtful || !isUp || worker === undefined || inUse || this.#claimer.busy) return false
     void this.#connection.renew().catch(noop)
     return true
@@ -583,7 +610,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
   #workerLost(): void {
     const why = 'this process was not heard of in time'
     for (const held of this.#held.values()) if (!held.over) this.#leaseLost(held, why)
-    for (const delivery of this.#awaited.values()) delivery.waiter?.reject(leaseLost(delivery, why))
+    for (const { delivery } of this.#awaited.values()) delivery.waiter?.reject(leaseLost(delivery, why))
     this.#awaited.clear()
   }
 

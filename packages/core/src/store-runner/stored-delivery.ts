@@ -26,6 +26,8 @@ export interface LeaseHost {
   ended(lease: StoredDelivery, how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead' | 'lost'): void
   /** Gives back what waits here of its lane, which goes no further here for now. */
   clearLane(lease: StoredDelivery): void
+  /** Resolves when all that the store has been asked to lease so far is in its lane here. */
+  landed(): Promise<void>
   /** The event that is next in its lane, if it waits here too. */
   nextOf(lease: StoredDelivery): StoredDelivery | undefined
   completeIn(transaction: unknown, lease: Lease, handler: string, attempts: number): Promise<'ok' | 'lost'>
@@ -144,14 +146,12 @@ export class StoredDelivery implements DeliveryLease {
     const progress = { ...this.#progress }
     const aborted = outcomes.find((outcome) => outcome?.status === 'aborted')
     if (retryInMs !== undefined) {
-      this.#host.clearLane(this)
-      await this.#end('retried', { kind: 'retry', lease, progress, delayMs: retryInMs })
+      await this.#handBack('retried', { kind: 'retry', lease, progress, delayMs: retryInMs })
     } else if (aborted && onCrash === 'fail' && this.#start !== undefined) {
       const error = 'error' in aborted ? storedError(aborted.error, this.#host.wallNow()) : undefined
       await this.#end('dead', { kind: 'dead', lease, reason: 'interrupted', progress, error })
     } else if (aborted) {
-      this.#host.clearLane(this)
-      await this.#end('released', { kind: 'release', lease, progress })
+      await this.#handBack('released', { kind: 'release', lease, progress })
     } else if (Object.values(progress).some(({ status }) => status === 'failed')) {
       await this.#end('dead', { kind: 'dead', lease, reason: 'failed', progress })
     } else {
@@ -194,6 +194,19 @@ export class StoredDelivery implements DeliveryLease {
 
   /** Set by the runner while who would handle the event is known. */
   startAhead: (() => void) | undefined = undefined
+
+  /**
+   * It has begun and goes on later, perhaps elsewhere, and its lane waits for it: what is held of the lane goes back too, and so does
+   * what the store had leased, before it knew, in answers that arrive after that.
+   */
+  async #handBack(how: 'retried' | 'released', report: Report): Promise<void> {
+    const host = this.#host
+    host.clearLane(this)
+    await this.#end(how, report)
+    if (this.facts.lane === undefined) return
+    await host.landed()
+    host.clearLane(this)
+  }
 
   async #end(how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead', report: Report): Promise<void> {
     this.over = true

@@ -20,6 +20,11 @@ type Numbered = EventDefinition<{ readonly n: number }, { readonly n: number }, 
 export const Placed: Numbered = defineEvent<{ readonly n: number }>('bus-check.placed', { durable: true })
 export const Once: Numbered = defineEvent<{ readonly n: number }>('bus-check.once', { durable: true, onCrash: 'fail' })
 
+/** Not durable. */
+export const Fleeting: EventDefinition<{ readonly n: number }> = defineEvent<{ readonly n: number }>(
+  'bus-check.fleeting',
+)
+
 /** The events that {@link Bench.bus} and a check have in common, and what they have seen. */
 export class Bench {
   readonly clock: VirtualClock = new VirtualClock()

@@ -4,6 +4,18 @@ import { runStore } from '@buslane/core/store-runner'
 /** What a call to the store meets: it is refused, never answered, or done without its answer arriving. */
 export type Fault = 'reject' | 'hang' | 'answer-lost'
 
+/** An answer of the store that is on its way. */
+export interface HeldAnswer {
+  /** What the store answered, as soon as it has. */
+  readonly answer: Promise<unknown>
+  release(): void
+}
+
+interface LateAnswer {
+  arrived(answer: unknown): void
+  readonly released: Promise<void>
+}
+
 const VERBS: ReadonlySet<unknown> = new Set([
   'open',
   'join',
@@ -24,6 +36,8 @@ export class FaultyStore {
   fault: Fault | undefined = undefined
   /** The next call of a verb meets this, once. */
   readonly once: Map<string, Fault> = new Map()
+  /** The next answer of a verb waits for this. */
+  readonly #late = new Map<string, LateAnswer>()
 
   constructor(persistence: Persistence) {
     const events: EventStore = new Proxy(persistence.events!, {
@@ -38,12 +52,24 @@ export class FaultyStore {
     this.persistence = { ...persistence, events }
   }
 
+  /** The next call of the verb is done, and its answer arrives when it is let go. */
+  holdAnswer(verb: string): HeldAnswer {
+    const arrived = Promise.withResolvers<unknown>()
+    const released = Promise.withResolvers<void>()
+    this.#late.set(verb, { arrived: arrived.resolve, released: released.promise })
+    return { answer: arrived.promise, release: released.resolve }
+  }
+
   async #call(name: string, verb: () => Promise<unknown>): Promise<unknown> {
     const fault = this.once.get(name) ?? this.fault
     this.once.delete(name)
     if (fault === 'reject') throw new Error('no connection')
     if (fault === 'hang') return await new Promise(() => undefined)
     const answer = await verb()
+    const late = this.#late.get(name)
+    this.#late.delete(name)
+    late?.arrived(answer)
+    await late?.released
     if (fault === 'answer-lost') throw new Error('connection reset')
     return answer
   }

@@ -1,6 +1,6 @@
-import type { Bus, NewEvent, Plugin } from '@buslane/core'
-import { expectEqual } from '../expect.ts'
-import { Once, Placed } from './bench.ts'
+import type { Appended, Bus, Claimed, NewEvent, Plugin } from '@buslane/core'
+import { expectEqual, expectTrue } from '../expect.ts'
+import { Fleeting, Once, Placed } from './bench.ts'
 import type { BusCheck } from './check.ts'
 
 const retryIn = (delayMs: number, most: number): Plugin => ({
@@ -31,8 +31,85 @@ const retrying = (delayMs: number): BusCheck => ({
   },
 })
 
+/** What the store leased before it knew that the lane waits is at this process after that. */
+const leasedMeanwhile = (verb: 'append' | 'claim'): BusCheck => ({
+  rules: ['R-LANE-3', 'R-PRI-3'],
+  title: `begins nothing that one \`${verb}\` leased while the event before it was handed back for a retry`,
+  run: async (bench) => {
+    const { log } = bench
+    const link = bench.link()
+    const failing = Promise.withResolvers<void>()
+    const bus = await bench.started({ persistence: link.persistence, plugins: [retryIn(5000, 3)] }, (bus) =>
+      bus.on(
+        Placed,
+        async ({ payload: { n } }, { attempt }) => {
+          log.push(`${n} attempt ${attempt}`)
+          if (n === 1 && attempt === 1) await failing.promise
+        },
+        { name: 'a' },
+      ),
+    )
+    const publish = (by: Bus, n: number): Promise<unknown> => by.publish(Placed({ n }, { sessionId: 'lane' }))
+    // Fast, so that more than one event of the lane is held.
+    const published = [publish(bus, 0)]
+    await bench.clock.advance(0)
+    published.push(publish(bus, 1))
+    await bench.clock.advance(0)
+    const held = link.holdAnswer(verb)
+    published.push(publish(verb === 'append' ? bus : bench.bus(), 2))
+    await bench.clock.advance(1000)
+    expectTrue('the second is leased here', hasLease(await held.answer))
+    failing.reject(new Error('not yet'))
+    await bench.clock.advance(100)
+    held.release()
+    await bench.clock.advance(20_000)
+    await Promise.all(published)
+    expectEqual('what ran', log, ['0 attempt 1', '1 attempt 1', '1 attempt 2', '2 attempt 1'])
+    expectEqual('what is stored', await bench.stored(), 0)
+  },
+})
+
+const hasLease = (answer: unknown): boolean => {
+  const events = (answer as Partial<Claimed>).events ?? (answer as readonly Appended[])
+  return events.some((event) => 'lease' in event && event.lease !== undefined)
+}
+
 /** What handlers see of stored events. */
 export const handlingChecks: readonly BusCheck[] = [
+  {
+    rules: ['R-DUR-17', 'R-LANE-3'],
+    title:
+      'answers who waits for an event that went back to the store with its lane, and frees what is behind one in memory',
+    run: async (bench) => {
+      const { log } = bench
+      const failing = Promise.withResolvers<void>()
+      const bus = await bench.started({ plugins: [retryIn(5000, 3)] }, (bus) => {
+        bus.on(Fleeting, ({ payload: { n } }) => log.push(`${n} in memory`), { name: 'b' })
+        bus.on(
+          Placed,
+          async ({ payload: { n } }, { attempt }) => {
+            log.push(`${n} attempt ${attempt}`)
+            if (n === 1 && attempt === 1) await failing.promise
+          },
+          { name: 'a' },
+        )
+      })
+      const inLane = { sessionId: 'lane' }
+      const published = bus.publish(Placed({ n: 1 }, inLane))
+      await bench.clock.advance(0)
+      const inMemory = bus.publish(Fleeting({ n: 2 }, inLane))
+      const awaited = bus.publishAndWait(Placed({ n: 3 }, inLane))
+      await bench.clock.advance(0)
+      failing.reject(new Error('not yet'))
+      await bench.clock.advance(20_000)
+      await Promise.all([published, inMemory])
+      const { failed } = await bench.within(awaited, 0)
+      expectEqual('how many failed', failed, 0)
+      expectEqual('what ran', log, ['1 attempt 1', '2 in memory', '1 attempt 2', '3 attempt 1'])
+    },
+  },
+  leasedMeanwhile('append'),
+  leasedMeanwhile('claim'),
   retrying(10),
   retrying(5000),
   {
