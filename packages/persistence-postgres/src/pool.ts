@@ -1,6 +1,6 @@
-import { BusError } from '@buslane/core'
 import type { PostgresPool as KyselyPool } from 'kysely'
 import { isReadOnly } from './errors.ts'
+import { importPg } from './import-pg.ts'
 import { PreparedStatements } from './prepared-statements.ts'
 
 /** A client as a pool of `pg` lends it. */
@@ -73,17 +73,4 @@ export const openPool = async (
   })
   pool.on('error', () => {}) // as in safePool: whoever needs the database learns of it
   return pool
-}
-
-const importPg = async (): Promise<Pick<typeof import('pg'), 'Pool'>> => {
-  try {
-    const pg = await import('pg')
-    return pg.default
-  } catch (error) {
-    throw new BusError(
-      'INVALID_ARGUMENT',
-      'A connectionString needs the package pg: install it, or give a pool or a kysely instance',
-      { cause: error, retryable: false },
-    )
-  }
 }

@@ -10,6 +10,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { postgresPersistence } from '../src/index.ts'
 import { embeddedDatabase } from './support/database.ts'
+import { until } from './support/until.ts'
 
 // A server of its own, which comes and goes.
 
@@ -46,14 +47,6 @@ const setUp = () => {
   bus.on(PersistenceDegraded, () => void seen.push('degraded'))
   bus.on(PersistenceRecovered, () => void seen.push('recovered'))
   return { bus, persistence, logger, seen }
-}
-
-const until = async (condition: () => boolean): Promise<void> => {
-  const deadline = performance.now() + 15_000
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error('it did not happen within 15 s')
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
 }
 
 it('R-SCH-4 C-63 a bus starts without its database, works in memory, and uses the database within 5 s of its return', async () => {
