@@ -108,9 +108,7 @@ export const storeConfig = (options: StoreOptions): StoreConfig => {
   }
 }
 
-const logConfig = (
-  eventLog: boolean | EventLogOptions,
-): Pick<StoreConfig, 'logs' | 'logMaxAgeMs' | 'logMaxCount'> => {
+const logConfig = (eventLog: boolean | EventLogOptions): Pick<StoreConfig, 'logs' | 'logMaxAgeMs' | 'logMaxCount'> => {
   if (typeof eventLog === 'boolean') {
     return { logs: eventLog ? () => true : undefined, logMaxAgeMs: Infinity, logMaxCount: Infinity }
   }
