@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
+import { postgresPersistence } from '../src/index.ts'
 import { newEvent, openStore, type OpenedStore, request } from './support/store.ts'
 import { Kept, publishing, troubledBus } from './support/trouble.ts'
 import { until } from './support/until.ts'
@@ -87,7 +88,7 @@ it('R-DUR-2 a full disk refuses a publish with a typed error, and loses nothing 
   const { bus, seen, ...database } = await busOn({ connectionString })
   const publisher = publishing(bus)
   await until(() => seen.length > 100)
-  await failInserts(database, '53100', 50)
+  await failInserts(database, '53100', 20)
   const refused = await bus.publish(Kept({ n: 0 })).catch((error: unknown) => error)
   expect(refused).toMatchObject({ code: 'PERSISTENCE_UNAVAILABLE' })
   await until(() => seen.includes('recovered'))
@@ -101,18 +102,16 @@ it('R-DUR-2 a full disk refuses a publish with a typed error, and loses nothing 
 
 it('C-68 a pool of one connection publishes, claims and hears hints', async () => {
   const pool = new pg.Pool({ connectionString, max: 1 })
-  const { bus, seen, schema } = await busOn({ pool, pollMs: 60_000, sweepMs: 60_000 })
-  const elsewhere = troubledBus({ connectionString, schema, pollMs: 60_000 })
-  onTestFinished(async () => {
-    await elsewhere.bus.stop()
-    await pool.end()
-  })
+  onTestFinished(() => pool.end())
+  const { seen, schema, bus } = await busOn({ pool, pollMs: 60_000, sweepMs: 60_000 })
   await Promise.all(Array.from({ length: 50 }, (_, n) => bus.publish(Kept({ n }))))
   await bus.idle()
   expect(seen).toHaveLength(50)
   // Stored by a process that handles nothing, and found before any poll.
-  await elsewhere.persistence.events.open()
+  const elsewhere = postgresPersistence({ connectionString, schema })
+  onTestFinished(() => elsewhere.close())
+  await elsewhere.events.open()
   const { message } = newEvent({ type: Kept.type })
-  await elsewhere.persistence.events.append([newEvent({ message: { ...message, payload: '{"n":1000}' } })], undefined)
+  await elsewhere.events.append([newEvent({ message: { ...message, payload: '{"n":1000}' } })], undefined)
   await until(() => seen.includes('kept 1000'))
 })
