@@ -22,7 +22,7 @@ describe('a store that', () => {
   it.each(brokenThroughABus)('$fault is rejected by the check "$check"', async ({ check, ...changes }) => {
     const meant = [...declared(changes)].filter(([title]) => title.includes(check))
     expect(meant).not.toEqual([])
-    for (const [, run] of meant) await expect(run()).rejects.toThrow()
+    for (const [, run] of meant) await expect(run()).rejects.toMatchObject({ name: 'CheckFailedError' })
   })
 
   it('has no fault passes every check when it is wrapped like the broken ones', { timeout: 60_000 }, async () => {
