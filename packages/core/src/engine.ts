@@ -91,6 +91,8 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
   /** Some handler may listen to the events about commands. */
   hearsCommands: boolean
   decide: ((failure: Failure) => Decision) | undefined
+  /** Who wants to be asked before anything is taken in. */
+  readonly callers: Set<() => void> = new Set()
 
   constructor(settings: Settings) {
     const { registry = createHandlerRegistry(), clock = systemClock } = settings
@@ -123,6 +125,16 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     this.signals = createSignals((error) => this.observers.failed(error))
     this.persistence = settings.persistence ?? {}
     this.store = connectStore(this, settings.name, settings.concurrency, settings.persistence)
+  }
+
+  readonly called = (): void => {
+    for (const caller of this.callers) {
+      try {
+        caller()
+      } catch (error) {
+        this.observers.failed(error)
+      }
+    }
   }
 
   get screens(): boolean {
@@ -378,7 +390,7 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     try {
       const decision = this.decide({
         message: call.message,
-        handler: call.step?.name ?? call.more?.name ?? '',
+        handler: call.handler,
         error,
         attempts: call.attempts,
         get signal() {
