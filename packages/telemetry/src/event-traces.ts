@@ -10,6 +10,7 @@ import type {
 import { type Context, context as active, propagation, ROOT_CONTEXT, type Span, trace } from '@opentelemetry/api'
 import { isSystemEvent } from './system-event.ts'
 import type { FailedIn } from './failed-in.ts'
+import type { Guard } from './guard.ts'
 import type { Settings } from './options.ts'
 import type { Spans } from './spans.ts'
 import { isThenable } from './thenable.ts'
@@ -40,16 +41,18 @@ export class EventTraces implements Pick<
   readonly #spans: Spans
   readonly #settings: Settings
   readonly #failedIn: FailedIn
+  readonly #guard: Guard
   /** Of the publish whose `next` is on the stack. */
   #sending: Sending | undefined
   /** Where events that wait in memory came from. Weak, because not every event that is accepted is started. */
   readonly #origins = new WeakMap<EventMessage, Context>()
   readonly #processing = new WeakMap<EventMessage, Processing>()
 
-  constructor(spans: Spans, settings: Settings, failedIn: FailedIn) {
+  constructor(spans: Spans, settings: Settings, failedIn: FailedIn, guard: Guard) {
     this.#spans = spans
     this.#settings = settings
     this.#failedIn = failedIn
+    this.#guard = guard
   }
 
   /** Begins a `send`: its span, and the context that the event is to carry. */
@@ -107,7 +110,7 @@ export class EventTraces implements Pick<
   readonly around: NonNullable<Middleware['event']> = (event, call, next) => {
     const processing = this.#processing.get(event)
     if (processing === undefined) return next()
-    const span = this.#handlerSpan(event, call, processing)
+    const span = this.#guard.run(() => this.#handlerSpan(event, call, processing))
     const context = span === undefined ? processing.context : trace.setSpan(processing.context, span)
     let result: unknown
     try {
@@ -181,7 +184,7 @@ export class EventTraces implements Pick<
   }
 
   #handlerFailed({ open, span: around }: Processing, call: EventContext, span: Span | undefined, error: unknown): void {
-    this.#failedIn.note(error, span ?? around)
+    this.#guard.run(() => this.#failedIn.note(error, span ?? around))
     if (span !== undefined && open.delete(call)) this.#spans.fail(span, error)
   }
 

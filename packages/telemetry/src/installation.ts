@@ -66,7 +66,7 @@ export class Installation {
     const tracer = this.#guard.run(() => provider.getTracer(SCOPE))
     if (tracer === undefined) return
     const spans = new Spans(tracer, this.#settings, this.#guard, this.#errorTypes)
-    const events = new EventTraces(spans, this.#settings, this.#failedIn)
+    const events = new EventTraces(spans, this.#settings, this.#failedIn, this.#guard)
     const commands = new CommandTraces(spans, this.#failedIn)
     this.#traces = events
     host.observe(events)
