@@ -185,10 +185,10 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     return dispatch.start(delivery, plan, delivery.ended)
   }
 
-  #tellStarted({ message, parent, at }: Delivery, handlers: number): void {
+  #tellStarted({ message, parent, at, lease }: Delivery, handlers: number): void {
     const nested = parent !== undefined
     const waitedMs = nested ? 0 : Math.max(0, this.clock.monotonic() - at)
-    this.observers.tell('eventStarted', message, { handlers, waitedMs, nested })
+    this.observers.tell('eventStarted', message, { handlers, waitedMs, nested, stored: lease !== undefined })
   }
 
   settle(dispatch: Dispatch): Promise<void> | undefined {

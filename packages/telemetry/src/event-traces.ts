@@ -21,16 +21,10 @@ interface Processing {
   /** What its handlers run in: that of the span, if it has one. */
   readonly context: Context
   readonly span: Span | undefined
-  /** Handlers at work, by the context they were called with. */
-  readonly open: Map<EventContext, Span>
+  /** Handlers at work that have a span, by the context they were called with. */
+  open: Map<EventContext, Span> | undefined
   failed: number
   error: unknown
-}
-
-/** What `send` leaves behind until the event is accepted. */
-interface Sending {
-  readonly id: string
-  readonly context: Context
 }
 
 /** The spans of events: one sends, one processes, and one handles for each handler. */
@@ -42,11 +36,9 @@ export class EventTraces implements Pick<
   readonly #settings: Settings
   readonly #failedIn: FailedIn
   readonly #guard: Guard
-  /** Of the publish whose `next` is on the stack. */
-  #sending: Sending | undefined
-  /** Where events that wait in memory came from. Weak, because not every event that is accepted is started. */
-  readonly #origins = new WeakMap<EventMessage, Context>()
-  readonly #processing = new WeakMap<EventMessage, Processing>()
+  /** Those that wait in memory for their time. Weak, because not every event that is accepted is started. */
+  readonly #scheduled = new WeakSet<EventMessage>()
+  readonly #processing = new Map<EventMessage, Processing>()
 
   constructor(spans: Spans, settings: Settings, failedIn: FailedIn, guard: Guard) {
     this.#spans = spans
@@ -72,38 +64,22 @@ export class EventTraces implements Pick<
     this.#spans.fail(span, error)
   }
 
-  /** Does the part of a publish in which an event in memory is accepted. */
-  accepting<Result>(event: EventMessage, context: Context, accept: () => Result): Result {
-    const outer = this.#sending
-    this.#sending = { id: event.id, context }
-    try {
-      return accept()
-    } finally {
-      this.#sending = outer
-    }
+  eventAccepted(event: EventMessage, { dueAt }: { readonly dueAt?: number }): void {
+    if (dueAt !== undefined) this.#scheduled.add(event)
   }
 
-  eventAccepted(
-    event: EventMessage,
-    { dueAt, durability }: Parameters<NonNullable<Observer['eventAccepted']>>[1],
-  ): void {
-    if (dueAt !== undefined || durability !== undefined || isSystemEvent(event)) return
-    const sending = this.#sending
-    this.#origins.set(event, sending?.id === event.id ? sending.context : this.#from(event))
-  }
-
-  eventStarted(event: EventMessage, { nested }: { readonly nested: boolean }): void {
+  eventStarted(event: EventMessage, { nested, stored }: { readonly nested: boolean; readonly stored: boolean }): void {
     if (isSystemEvent(event)) return
-    const accepted = this.#origins.get(event)
-    const origin = accepted ?? this.#from(event)
-    const isChild = nested || (accepted !== undefined && this.#settings.inMemory === 'child')
+    const runsSoon = nested || !(stored || this.#scheduled.has(event))
+    const isChild = runsSoon && (nested || this.#settings.inMemory === 'child')
+    const origin = fromMetadata(event.metadata, this.#settings.baggage, !runsSoon)
     const around = isChild ? origin : onlyBaggage(origin)
     const sender = isChild ? undefined : trace.getSpanContext(origin)
     const link = sender && { context: sender }
     const span = this.#spans.start({ operation: 'process', message: event, parent: around, link })
     // Left out by a hook, what is inside belongs to the sender.
     const context = span === undefined ? origin : trace.setSpan(around, span)
-    this.#processing.set(event, { context, span, open: new Map(), failed: 0, error: undefined })
+    this.#processing.set(event, { context, span, open: undefined, failed: 0, error: undefined })
   }
 
   /** Around every handler: its span, and the context that its own calls nest in. */
@@ -111,10 +87,10 @@ export class EventTraces implements Pick<
     const processing = this.#processing.get(event)
     if (processing === undefined) return next()
     const span = this.#guard.run(() => this.#handlerSpan(event, call, processing))
-    const context = span === undefined ? processing.context : trace.setSpan(processing.context, span)
+    if (span === undefined) return active.with(processing.context, next)
     let result: unknown
     try {
-      result = active.with(context, next)
+      result = active.with(trace.setSpan(processing.context, span), next)
     } catch (error) {
       this.#handlerFailed(processing, call, span, error)
       throw error
@@ -150,6 +126,7 @@ export class EventTraces implements Pick<
     if (processing === undefined || !('error' in outcome)) return
     processing.failed++
     processing.error ??= outcome.error
+    this.#failedIn.note(outcome.error, processing.span)
   }
 
   eventSettled(event: EventMessage): void {
@@ -157,45 +134,38 @@ export class EventTraces implements Pick<
     if (processing === undefined) return
     this.#processing.delete(event)
     // Their time was over, but they ignore their signal.
-    for (const [call, span] of processing.open) this.#spans.fail(span, call.signal.reason)
-    processing.open.clear()
-    const { span, failed, error } = processing
+    const { span, open, failed, error } = processing
+    for (const [call, handlerSpan] of open ?? []) this.#spans.fail(handlerSpan, call.signal.reason)
+    open?.clear()
     if (span === undefined) return
     if (failed === 0) this.#spans.end(span)
     else this.#spans.fail(span, error, { 'buslane.handlers.failed': failed })
   }
 
-  #handlerSpan(
-    message: EventMessage,
-    call: EventContext,
-    { context, span: around, open }: Processing,
-  ): Span | undefined {
+  #handlerSpan(message: EventMessage, call: EventContext, processing: Processing): Span | undefined {
+    const { context, span: around } = processing
     // What is inside of a span that is not sampled is not sampled either: no need to ask the SDK.
     if (!this.#settings.handlers || around?.isRecording() === false) return undefined
     // The attempt is counted by the innermost step.
     const handler = { name: call.handler, priority: call.priority, attempt: call.attempt + 1 }
     const span = this.#spans.start({ operation: 'handle', message, parent: context, handler })
-    if (span !== undefined) open.set(call, span)
+    if (span !== undefined) (processing.open ??= new Map()).set(call, span)
     return span
   }
 
-  #handled({ open }: Processing, call: EventContext, span: Span | undefined): void {
-    if (span !== undefined && open.delete(call)) this.#spans.end(span)
+  #handled({ open }: Processing, call: EventContext, span: Span): void {
+    if (open?.delete(call)) this.#spans.end(span)
   }
 
-  #handlerFailed({ open, span: around }: Processing, call: EventContext, span: Span | undefined, error: unknown): void {
-    this.#guard.run(() => this.#failedIn.note(error, span ?? around))
-    if (span !== undefined && open.delete(call)) this.#spans.fail(span, error)
-  }
-
-  #from({ metadata }: EventMessage): Context {
-    return fromMetadata(metadata, this.#settings.baggage)
+  #handlerFailed({ open }: Processing, call: EventContext, span: Span, error: unknown): void {
+    this.#guard.run(() => this.#failedIn.note(error, span))
+    if (open?.delete(call)) this.#spans.fail(span, error)
   }
 
   /** `around`, with the span that the event names. */
   #carried({ metadata }: EventMessage, around: Context): Context {
     if (metadata['traceparent'] === undefined) return around
-    const span = trace.getSpanContext(fromMetadata(metadata, []))
+    const span = trace.getSpanContext(fromMetadata(metadata, [], true))
     return span === undefined ? around : trace.setSpanContext(around, span)
   }
 }

@@ -4,8 +4,10 @@ import type { Span, SpanContext } from '@opentelemetry/api'
 export class FailedIn {
   readonly #spans = new WeakMap<object, SpanContext>()
 
+  /** The first span counts: it is the innermost. */
   note(error: unknown, span: Span | undefined): void {
-    if (span !== undefined && typeof error === 'object' && error !== null) this.#spans.set(error, span.spanContext())
+    if (span === undefined || typeof error !== 'object' || error === null || this.#spans.has(error)) return
+    this.#spans.set(error, span.spanContext())
   }
 
   of(error: unknown): SpanContext | undefined {

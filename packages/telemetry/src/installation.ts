@@ -1,4 +1,4 @@
-import type { EventMessage, PluginHost, PublishNext } from '@buslane/core'
+import type { EventMessage, Observer, PluginHost, PublishNext } from '@buslane/core'
 import type { MeterProvider, TracerProvider } from '@opentelemetry/api'
 import { CommandTraces } from './command-traces.ts'
 import { ErrorTypes } from './error-type.ts'
@@ -69,8 +69,7 @@ export class Installation {
     const events = new EventTraces(spans, this.#settings, this.#failedIn, this.#guard)
     const commands = new CommandTraces(spans, this.#failedIn)
     this.#traces = events
-    host.observe(events)
-    host.observe(commands)
+    host.observe(observerOf(events, commands))
     host.use({ event: events.around, command: commands.around })
     this.#watchPublishes()
   }
@@ -133,9 +132,7 @@ export class Installation {
     const [traces, metrics] = [this.#traces, this.#metrics]
     const startedAt = metrics === undefined ? 0 : this.#monotonic()
     const sending = this.#guard.run(() => traces?.send(event))
-    const receipt = sending
-      ? traces!.accepting(event, sending.context, () => next(this.#carry(sending.context)))
-      : next()
+    const receipt = next(sending && this.#carry(sending.context))
     receipt.then(
       ({ status, durability }) => {
         if (status !== 'filtered' && status !== 'dropped') metrics?.sent(event, startedAt)
@@ -154,3 +151,15 @@ export class Installation {
     return metadata === undefined ? undefined : { metadata }
   }
 }
+
+/** One observer for both, since each costs every notice a step. */
+const observerOf = (events: EventTraces, commands: CommandTraces): Observer => ({
+  eventAccepted: (event, facts) => events.eventAccepted(event, facts),
+  eventStarted: (event, facts) => events.eventStarted(event, facts),
+  attemptFailed: (event, handler, facts) => events.attemptFailed(event, handler, facts),
+  handlerSettled: (event, outcome) => events.handlerSettled(event, outcome),
+  eventSettled: (event) => events.eventSettled(event),
+  commandStarted: (command) => commands.commandStarted(command),
+  commandAttemptFailed: (command, facts) => commands.commandAttemptFailed(command, facts),
+  commandSettled: (command, result) => commands.commandSettled(command, result),
+})

@@ -42,7 +42,7 @@ export class MessageMetrics implements Observer {
   readonly #bus: string
   readonly #types: Bounded
   readonly #handlers = new Bounded(1000)
-  readonly #processing = new WeakMap<EventMessage, Processing>()
+  readonly #processing = new Map<EventMessage, Processing>()
 
   constructor(
     histograms: Histograms,

@@ -30,21 +30,25 @@ export const toMetadata = (context: Context, names: readonly string[]): Metadata
 }
 
 /** The context that a message came with. What cannot be read is as if it were not there. */
-export const fromMetadata = ({ traceparent, tracestate, baggage }: Metadata, names: readonly string[]): Context => {
+export const fromMetadata = (
+  { traceparent, tracestate, baggage }: Metadata,
+  names: readonly string[],
+  isRemote: boolean,
+): Context => {
   let context = ROOT_CONTEXT
-  const span = spanContextOf(traceparent, tracestate)
+  const span = spanContextOf(traceparent, tracestate, isRemote)
   if (span !== undefined) context = trace.setSpanContext(context, span)
   return names.length === 0 || typeof baggage !== 'string' ? context : withBaggage(context, baggage, names)
 }
 
-const spanContextOf = (traceparent: unknown, tracestate: unknown): SpanContext | undefined => {
+const spanContextOf = (traceparent: unknown, tracestate: unknown, isRemote: boolean): SpanContext | undefined => {
   const [, traceId, spanId, flags] = (typeof traceparent === 'string' && TRACEPARENT.exec(traceparent)) || []
   if (traceId === undefined || spanId === undefined) return undefined
   const span: SpanContext = {
     traceId,
     spanId,
     traceFlags: Number.parseInt(flags!, 16),
-    isRemote: true,
+    isRemote,
     ...(typeof tracestate === 'string' && { traceState: createTraceState(tracestate) }),
   }
   return isSpanContextValid(span) ? span : undefined
