@@ -148,7 +148,8 @@ const countStore = async ({ inspect, deadLetters }: Persistence, name: string): 
     )
   }
   for (const [reason, count] of Object.entries(letters ?? {})) {
-    told.push([STORE_COUNTED.deadLettersWaiting, count, { ...bus, 'buslane.dead_letter.reason': reason }])
+    const labels = { ...bus, 'buslane.dead_letter.reason': reason, 'buslane.dead_letter.place': 'store' }
+    told.push([STORE_COUNTED.deadLettersWaiting, count, labels])
   }
   return told
 }

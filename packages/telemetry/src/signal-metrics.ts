@@ -43,9 +43,11 @@ export class SignalMetrics {
 
   #offered({ name, value, attributes }: Signal) {
     const definition = GAUGES.find((gauge) => gauge.name === name)
-    return definition === undefined || !Number.isFinite(value)
-      ? []
-      : [{ definition, value, labels: this.#labels(attributes) }]
+    if (definition === undefined || !Number.isFinite(value)) return []
+    const labels = this.#labels(attributes)
+    // Those of the store are counted in the store.
+    if (definition === STORE_COUNTED.deadLettersWaiting) labels['buslane.dead_letter.place'] = 'memory'
+    return [{ definition, value, labels }]
   }
 
   #labels(attributes: SignalAttributes): Attributes {
