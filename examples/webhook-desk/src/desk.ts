@@ -10,6 +10,7 @@ import {
   HandlerPriority,
   type Inspectable,
   type Persistence,
+  type Plugin,
   type PublishReceipt,
   type StopReport,
   type StoreCounts,
@@ -44,6 +45,8 @@ export interface DeskOptions {
    * finds no session does without the handlers of the session.
    */
   readonly known: Known
+  /** What else is installed on the bus, such as telemetry. */
+  readonly plugins?: readonly Plugin[]
 }
 
 /** Names that deliveries come with. On your desk they are what GitHub was told to send, and a table of repositories. */
@@ -66,7 +69,16 @@ export class Desk {
   readonly #repository: RepositoryOptions
 
   constructor(options: DeskOptions) {
-    const { concurrency, journal, services, followUpAfterMs, persistence, durableDeliveries, known } = options
+    const {
+      concurrency,
+      journal,
+      services,
+      followUpAfterMs,
+      persistence,
+      durableDeliveries,
+      known,
+      plugins = [],
+    } = options
     this.#inspect = persistence.inspect
     this.#durable = durableDeliveries
     this.#repository = { journal, services, followUpAfterMs, followUpPlanned: () => void this.followUpsPlanned++ }
@@ -74,6 +86,7 @@ export class Desk {
       name: 'webhook-desk',
       concurrency,
       persistence,
+      plugins,
       // One delivery of a repository at a time, in the order they came in; repositories side by side.
       lane: ({ payload }) => (payload as { lane: string }).lane,
       // Failures of handlers are told to the handler of EventHandlerFailed below.

@@ -174,7 +174,11 @@ class MessageBus implements Bus {
     this.name = settings.name
     this.#concurrency = settings.concurrency
     this.#engine = new Engine(settings)
-    this.#lifecycle = new Lifecycle(this.#engine, installPlugins(this.#engine, options.plugins ?? []), this.#closers)
+    this.#lifecycle = new Lifecycle(
+      this.#engine,
+      installPlugins(this.#engine, options.plugins ?? [], this),
+      this.#closers,
+    )
   }
 
   get state(): BusState {

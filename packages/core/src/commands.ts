@@ -35,6 +35,7 @@ export interface CommandsHost {
   commandSettled(call: HandlerCall, result: CommandResult<unknown>, durationMs: number): void
   /** Reports a failed attempt; answers after how many milliseconds to try again, or `undefined` if it failed for good. */
   attemptFailed(call: HandlerCall, error: unknown): number | undefined
+  readonly called: () => void
   checkQuiet(): void
 }
 
@@ -55,6 +56,7 @@ export class Commands {
     options?: ExecuteOptions,
     caller?: HandlerCall,
   ): Promise<CommandResult<Result>> {
+    this.#host.called()
     return new Promise((resolve) => {
       new Execution(this.#host, this, resolve as (result: CommandResult<unknown>) => void).start(
         command,

@@ -21,6 +21,8 @@ export interface HandlerContext {
   readonly signal: AbortSignal
   /** Which run of this handler for this message it is, from 1. */
   readonly attempt: number
+  /** Its name, as errors, outcomes and observers have it. */
+  readonly handler: string
   readonly sessionId: string
   /** As `bus.publish`; into a full queue it neither waits nor loses, up to 1,000 events for each handler call. */
   readonly publish: (event: EventMessage, options?: PublishOptions) => Promise<PublishReceipt>
@@ -35,6 +37,8 @@ export interface HandlerContext {
 
 /** The context of an event handler. */
 export interface EventContext extends HandlerContext {
+  /** The priority of the handler: of the group that it runs in. */
+  readonly priority: number
   /**
    * Writes, in a transaction of your own, that this handler is done with this event: its work and its completion commit
    * together, or not at all. For durable events.

@@ -91,6 +91,8 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
   /** Some handler may listen to the events about commands. */
   hearsCommands: boolean
   decide: ((failure: Failure) => Decision) | undefined
+  /** Who wants to be asked before anything is taken in. */
+  readonly callers: Set<() => void> = new Set()
 
   constructor(settings: Settings) {
     const { registry = createHandlerRegistry(), clock = systemClock } = settings
@@ -123,6 +125,16 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     this.signals = createSignals((error) => this.observers.failed(error))
     this.persistence = settings.persistence ?? {}
     this.store = connectStore(this, settings.name, settings.concurrency, settings.persistence)
+  }
+
+  readonly called = (): void => {
+    for (const caller of this.callers) {
+      try {
+        caller()
+      } catch (error) {
+        this.observers.failed(error)
+      }
+    }
   }
 
   get screens(): boolean {
@@ -173,10 +185,10 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     return dispatch.start(delivery, plan, delivery.ended)
   }
 
-  #tellStarted({ message, parent, at }: Delivery, handlers: number): void {
+  #tellStarted({ message, parent, at, lease }: Delivery, handlers: number): void {
     const nested = parent !== undefined
     const waitedMs = nested ? 0 : Math.max(0, this.clock.monotonic() - at)
-    this.observers.tell('eventStarted', message, { handlers, waitedMs, nested })
+    this.observers.tell('eventStarted', message, { handlers, waitedMs, nested, stored: lease !== undefined })
   }
 
   settle(dispatch: Dispatch): Promise<void> | undefined {
@@ -378,7 +390,7 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     try {
       const decision = this.decide({
         message: call.message,
-        handler: call.step?.name ?? call.more?.name ?? '',
+        handler: call.handler,
         error,
         attempts: call.attempts,
         get signal() {

@@ -79,6 +79,14 @@ export class HandlerCall implements EventContext, Counted, FrameHolder {
     return this.attempts
   }
 
+  get handler(): string {
+    return this.step?.name ?? this.more?.name ?? ''
+  }
+
+  get priority(): number {
+    return this.step!.priority
+  }
+
   get sessionId(): string {
     return this.message.sessionId
   }

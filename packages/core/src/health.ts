@@ -17,6 +17,7 @@ export const readStats = (engine: Engine, name: string, concurrency: number): Bu
     ...intake.counts,
     queueSize,
     capacity: intake.capacity,
+    strategy: intake.strategy,
     buffered: engine.draining ? 0 : queueSize,
     oldestWaitingMs: oldest === Infinity ? 0 : Math.max(0, clock.monotonic() - oldest),
     stored: storedStats(engine),

@@ -107,7 +107,7 @@ export class Intake {
   readonly stored: ApartCounts = { waiting: 0, running: 0, settled: 0 }
   readonly capacity: number
   level: 'high' | 'normal' = 'normal'
-  readonly #strategy: QueueStrategy
+  readonly strategy: QueueStrategy
   readonly #host: IntakeHost
   readonly #high: number
   readonly #low: number
@@ -122,7 +122,7 @@ export class Intake {
   constructor(host: IntakeHost, { capacity, strategy, highWaterMark, lowWaterMark }: QueueSettings) {
     this.#host = host
     this.capacity = capacity
-    this.#strategy = strategy
+    this.strategy = strategy
     this.#high = capacity * highWaterMark
     this.#low = capacity * lowWaterMark
     this.#droppable = strategy === 'drop-oldest' ? new Set() : undefined
@@ -167,7 +167,7 @@ export class Intake {
     if (counts.waiting >= this.capacity || counts.blocked > 0) return this.#offerToFull(delivery, call, signal)
     this.#droppable?.add(delivery)
     this.enqueue(delivery, this.#host.lanes.acceptedAt())
-    return this.#strategy === 'rate-limit' ? this.#pace(delivery) : 'accepted'
+    return this.strategy === 'rate-limit' ? this.#pace(delivery) : 'accepted'
   }
 
   /** Takes in an event of the bus itself: no bound and no strategy applies to it. */
@@ -242,7 +242,7 @@ export class Intake {
       this.enqueue(delivery, this.#host.lanes.acceptedAt())
       return 'accepted'
     }
-    const strategy = this.#strategy
+    const strategy = this.strategy
     const oldest = this.#droppable?.values().next().value
     if (oldest !== undefined) {
       this.#take(oldest, 'dropped')

@@ -29,10 +29,10 @@ export interface Observer {
     event: EventMessage,
     facts: { readonly reason: 'filtered' | 'dropped' | 'rejected'; readonly error?: unknown },
   ): void
-  /** The first group is about to start; `waitedMs` since acceptance. */
+  /** The first group is about to start; `waitedMs` since acceptance; `stored`: a store keeps it. */
   eventStarted?(
     event: EventMessage,
-    facts: { readonly handlers: number; readonly waitedMs: number; readonly nested: boolean },
+    facts: { readonly handlers: number; readonly waitedMs: number; readonly nested: boolean; readonly stored: boolean },
   ): void
   handlerStarted?(event: EventMessage, handler: HandlerFacts): void
   /** One run of a handler failed; it may be tried again. `retryInMs` says when. */

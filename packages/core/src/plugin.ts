@@ -8,7 +8,8 @@ import type { EventMessage } from './message.ts'
 import type { Middleware } from './middleware.ts'
 import type { Observer } from './observer.ts'
 import type { Persistence } from './persistence.ts'
-import type { Signals } from './signals.ts'
+import { keep, type Signals } from './signals.ts'
+import type { BusStats } from './stats.ts'
 
 /**
  * Adds to a bus what not everybody needs. `install` runs once, while the bus is created and before anything else uses
@@ -21,12 +22,21 @@ export interface Plugin {
 
 /** What a plugin can reach. */
 export interface PluginHost {
+  /** The bus's name. */
+  readonly name: string
+  /** As `bus.stats()`. */
+  stats(): BusStats
   use(middleware: Middleware): Disposable
   observe(observer: Observer): Disposable
   /** Runs during `bus.start()`, in the order of installation, before events are handled. */
   onStart(hook: () => void | PromiseLike<void>): void
   /** Runs at the end of `bus.stop()`, in reverse order. */
   onStop(hook: () => void | PromiseLike<void>): void
+  /**
+   * Calls back before each publish, schedule and execute is looked at, and before an event that was claimed comes in, until
+   * disposed of. For a plugin that has nothing to do until something else is there: it costs less than an observer.
+   */
+  onCall(hook: () => void): Disposable
   /**
    * Decides what becomes of a failed handler or command. It is asked after every attempt and must answer at once. One
    * plugin may decide: a second call throws.
@@ -44,13 +54,20 @@ export interface PluginHost {
 }
 
 /** Installs the plugins; what they asked for at start and stop is given back. */
-export const installPlugins = (engine: Engine, plugins: readonly Plugin[]): PluginHooks[] =>
+export const installPlugins = (
+  engine: Engine,
+  plugins: readonly Plugin[],
+  bus: Pick<PluginHost, 'name' | 'stats'>,
+): PluginHooks[] =>
   plugins.map((plugin) => {
     if (typeof plugin?.install !== 'function') throw invalid('A plugin must be an object { name, install(host) }')
     const { name } = plugin
     const hooks: PluginHooks = { name, start: [], stop: [] }
     const { clock, logger, observers, routing } = engine
     const host: PluginHost = {
+      name: bus.name,
+      stats: () => bus.stats(),
+      onCall: (hook) => keep(engine.callers, hook),
       use: (middleware) => routing.use(middleware),
       observe: (observer) => observers.add(observer),
       onStart: (hook) => void hooks.start.push(hook),

@@ -41,6 +41,8 @@ export interface PublishingHost {
   readonly maxNestedWaits: number
   readonly filters: ReadonlySet<EventFilter>
   readonly state: BusState
+  readonly callers: { readonly size: number }
+  readonly called: () => void
   readonly store: StoreRunner | undefined
   /** Whether filters, publish middleware, a lane function or observers want to see every event. */
   readonly screens: boolean
@@ -94,6 +96,7 @@ export class Publishing {
 
   publish(event: EventMessage, options?: PublishOptions, call?: HandlerCall): Promise<PublishReceipt> {
     const host = this.#host
+    if (host.callers.size > 0) host.called()
     const definition = typeof event === 'object' && event !== null ? definitionOf(event) : undefined
     // The same way as below, without the steps that have nothing to do: this is what most events take.
     if (
@@ -122,10 +125,12 @@ export class Publishing {
   }
 
   publishAndWait(event: EventMessage, options?: PublishAndWaitOptions, call?: HandlerCall): Promise<EventOutcome> {
+    this.#host.called()
     return this.#offer(this.#publishAndWait, event, options, call)
   }
 
   schedule(event: EventMessage, options: ScheduleOptions, call?: HandlerCall): Promise<ScheduledEvent> {
+    this.#host.called()
     return this.#offer(this.#schedule, event, options ?? {}, call)
   }
 

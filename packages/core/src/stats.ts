@@ -1,4 +1,4 @@
-import type { QueueCounts } from './intake.ts'
+import type { QueueCounts, QueueStrategy } from './intake.ts'
 import type { HandlerRegistryStats } from './registry.ts'
 import type { StoreRunCounts, StoreStatus } from './store-host.ts'
 
@@ -12,6 +12,8 @@ export interface BusStats extends QueueCounts {
   /** Events that wait to be handled, system events included. */
   readonly queueSize: number
   readonly capacity: number
+  /** What happens to a publish that finds the queue full. */
+  readonly strategy: QueueStrategy
   /** How many of the waiting are held back because the bus has not started. */
   readonly buffered: number
   /** How long the event that was accepted first has waited. */

@@ -52,6 +52,7 @@ export const connectStore = (
     hasSession: (id) => id === BUS || engine.sessions.has(id),
     laneIdle: (key) => lanes.lane(key) === undefined,
     admit: (delivery, key, at) => {
+      engine.called()
       delivery.session = engine.session(delivery.message.sessionId)
       intake.admitStored(delivery, key, at)
     },

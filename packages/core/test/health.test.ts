@@ -110,6 +110,7 @@ describe('stats', () => {
       leftAtStop: 0,
       queueSize: 0,
       capacity: 7,
+      strategy: 'wait',
       buffered: 0,
       oldestWaitingMs: 0,
       system: { waiting: 0, running: 0, settled: 0 },

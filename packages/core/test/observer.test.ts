@@ -141,10 +141,10 @@ describe('observers are told', () => {
     expect(told).toEqual([
       ['accepted', 'job', 1, { priority: 3 }],
       ['accepted', 'job', 2, { priority: 4, dueAt }],
-      ['started', 'job', 1, { handlers: 1, waitedMs: 5, nested: false }],
+      ['started', 'job', 1, { handlers: 1, waitedMs: 5, nested: false, stored: false }],
       ['accepted', 'inner', 1, { priority: 50 }],
-      ['started', 'inner', 1, { handlers: 0, waitedMs: 0, nested: true }],
-      ['started', 'job', 2, { handlers: 1, waitedMs: 0, nested: false }],
+      ['started', 'inner', 1, { handlers: 0, waitedMs: 0, nested: true, stored: false }],
+      ['started', 'job', 2, { handlers: 1, waitedMs: 0, nested: false, stored: false }],
       ['command', 1, true, 25],
     ])
   })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
+  type Bus,
   createBus,
   defineCommand,
   defineEvent,
@@ -12,6 +13,7 @@ import { recordingLogger } from './support/recording-logger.ts'
 import { settle, VirtualClock } from './support/virtual-clock.ts'
 
 const Job = defineEvent<number>('job')
+const Work = defineCommand('work')
 const Opened = defineEvent<string>('buslane.test.opened')
 
 /** Lets a test hold the host of a plugin. */
@@ -250,6 +252,64 @@ describe('onFailure', () => {
     await expect(outcome).resolves.toMatchObject({ handlers: [{ status: 'timed-out', attempts: 1 }] })
     expect(new Set(signals).size).toBe(1)
     expect(signals[0]!.aborted).toBe(true)
+  })
+})
+
+describe('what a plugin can ask', () => {
+  it('R-REG-2 the name and the figures of its bus', () => {
+    const { plugin, host } = grab()
+    const bus = createBus({ name: 'desk', plugins: [plugin], queue: { strategy: 'reject' } })
+    expect(host().name).toBe('desk')
+    expect(host().stats()).toEqual(bus.stats())
+    expect(host().stats().strategy).toBe('reject')
+  })
+
+  it('R-REG-2 handlers know their own name and priority from the context', async () => {
+    const seen: unknown[] = []
+    const { plugin, host } = grab()
+    const bus = createBus({ plugins: [plugin] })
+    host().use({
+      event: (_event, { handler, priority }, next) => (seen.push([handler, priority]), next()),
+      command: (_command, { handler }, next) => (seen.push(handler), next()),
+    })
+    bus.on(Job, () => undefined, { name: 'audit', priority: 10 })
+    bus.handle(Work, () => undefined, { name: 'worker' })
+    await bus.start()
+    await bus.publishAndWait(Job(1))
+    await bus.execute(Work())
+    expect(seen).toEqual([['audit', 10], 'worker'])
+  })
+})
+
+describe('onCall', () => {
+  it.each<[string, (bus: Bus) => Promise<unknown>]>([
+    ['publish', (bus) => bus.publish(Job(1))],
+    ['publishAndWait', (bus) => bus.publishAndWait(Job(1))],
+    ['schedule', (bus) => bus.schedule(Job(1), { delayMs: 1 })],
+    ['execute', (bus) => bus.execute(Work())],
+  ])('R-REG-2 runs before %s is looked at, until it is disposed of', async (_verb, call) => {
+    const { plugin, host } = grab()
+    const bus = createBus({ plugins: [plugin] })
+    await bus.start()
+    const observed: string[] = []
+    const waiting = host().onCall(() => {
+      waiting[Symbol.dispose]()
+      host().observe({ eventAccepted: () => observed.push('event'), commandSettled: () => observed.push('command') })
+    })
+    await call(bus)
+    await call(bus)
+    expect(observed).toHaveLength(2)
+    await bus.stop()
+  })
+
+  it('R-OBS-1 that throws is counted and harms nothing', async () => {
+    const { plugin, host } = grab()
+    const bus = createBus({ plugins: [plugin], logger: recordingLogger() })
+    host().onCall(() => {
+      throw new Error('x')
+    })
+    await expect(bus.publish(Job(1))).resolves.toMatchObject({ status: 'accepted' })
+    expect(bus.stats().observerErrors).toBe(1)
   })
 })
 

@@ -1,0 +1,112 @@
+import { BusError, type Message } from '@buslane/core'
+import type { Attributes, MeterProvider, TracerProvider } from '@opentelemetry/api'
+
+/** What a span is about: an event is sent and processed, each of its handlers handles it, a command is executed. */
+export type SpanOperation = 'send' | 'process' | 'handle' | 'execute'
+
+/** A span that is about to begin. */
+export interface SpanFacts {
+  readonly operation: SpanOperation
+  readonly message: Message
+  /** What it will be called. */
+  readonly name: string
+  /** The handler's name, for `handle`. */
+  readonly handler?: string | undefined
+}
+
+/** How a span is to differ. */
+export interface SpanChanges {
+  readonly name?: string | undefined
+  /** Added to those it has; the same keys replace them. */
+  readonly attributes?: Attributes | undefined
+}
+
+/** Options of {@link telemetry}. All may be left out. */
+export interface TelemetryOptions {
+  /** Whether spans are made. Default `true`. */
+  readonly traces?: boolean | undefined
+  /** Whether metrics are recorded. Default `true`. */
+  readonly metrics?: boolean | undefined
+  /** Where spans go. Default: the global provider, whenever it is registered. */
+  readonly tracerProvider?: TracerProvider | undefined
+  /** Where metrics go. Default: the global provider, whenever it is registered. */
+  readonly meterProvider?: MeterProvider | undefined
+  /**
+   * Whether the span of an event that stayed in memory is a `child` of the span that sent it, or begins a trace of its own
+   * with a `link` to it. Durable and scheduled events always have a link. Default `child`.
+   */
+  readonly inMemory?: 'child' | 'link' | undefined
+  /** Whether each handler has a span and a duration of its own. Default `true`. */
+  readonly handlers?: boolean | undefined
+  /** Names of the baggage entries that travel with messages. Default: none. */
+  readonly baggage?: readonly string[] | undefined
+  /**
+   * Asked before every span: `false` leaves it out (what is inside of it belongs to the span around), an object renames or
+   * enriches it. It must answer at once. Default: spans stay as they are.
+   */
+  readonly span?: ((facts: SpanFacts) => SpanChanges | false | undefined) | undefined
+  /** Whether a message counts in the metrics of messages, handlers and commands. Default: all but those of the bus itself. */
+  readonly measure?: ((message: Message) => boolean) | undefined
+  /**
+   * What of a payload is recorded with `send`, `process` and `execute` spans, as JSON of at most 2,048 characters. Leave
+   * out here what nobody may read. `undefined` records nothing. Default: nothing is recorded.
+   */
+  readonly payload?: ((message: Message) => unknown) | undefined
+  /** Whether a scrape also counts what is in the store; that is a query. Default `true`. */
+  readonly storeCounts?: boolean | undefined
+  /** How long a scrape waits for those counts, in milliseconds. Default 1,000. */
+  readonly storeCountsTimeoutMs?: number | undefined
+  /** Whether the delay of the event loop is measured, where the runtime is Node. Default `false`. */
+  readonly eventLoopDelay?: boolean | undefined
+  /** From how many message types on further ones are counted as `_OTHER`. Default 1,000. */
+  readonly maxTypes?: number | undefined
+}
+
+/** The options, checked and complete. */
+export interface Settings extends Pick<
+  TelemetryOptions,
+  'tracerProvider' | 'meterProvider' | 'span' | 'measure' | 'payload'
+> {
+  readonly traces: boolean
+  readonly metrics: boolean
+  readonly inMemory: 'child' | 'link'
+  readonly handlers: boolean
+  readonly baggage: readonly string[]
+  readonly storeCounts: boolean
+  readonly storeCountsTimeoutMs: number
+  readonly eventLoopDelay: boolean
+  readonly maxTypes: number
+}
+
+/** @throws {BusError} `INVALID_ARGUMENT` with the option's name. */
+export const readOptions = (options: TelemetryOptions): Settings => {
+  const { tracerProvider, meterProvider, span, measure, payload } = options
+  const { inMemory = 'child', baggage = [], maxTypes = 1000, storeCountsTimeoutMs = 1000 } = options
+  if (inMemory !== 'child' && inMemory !== 'link') throw invalid(`inMemory must be 'child' or 'link'`)
+  if (!Array.isArray(baggage) || baggage.some((name) => typeof name !== 'string')) {
+    throw invalid('baggage must be a list of names')
+  }
+  if (!(maxTypes >= 1)) throw invalid('maxTypes must be a number from 1')
+  if (!(storeCountsTimeoutMs > 0)) throw invalid('storeCountsTimeoutMs must be a number above 0')
+  for (const [name, hook] of Object.entries({ span, measure, payload })) {
+    if (hook !== undefined && typeof hook !== 'function') throw invalid(`${name} must be a function`)
+  }
+  return {
+    traces: options.traces ?? true,
+    metrics: options.metrics ?? true,
+    tracerProvider,
+    meterProvider,
+    inMemory,
+    handlers: options.handlers ?? true,
+    baggage,
+    span,
+    measure,
+    payload,
+    storeCounts: options.storeCounts ?? true,
+    storeCountsTimeoutMs,
+    eventLoopDelay: options.eventLoopDelay ?? false,
+    maxTypes,
+  }
+}
+
+const invalid = (message: string): BusError => new BusError('INVALID_ARGUMENT', `telemetry: ${message}`)

@@ -1,0 +1,297 @@
+import {
+  type Bus,
+  type BusOptions,
+  createBus,
+  defineCommand,
+  defineEvent,
+  HandlerPriority,
+  type Plugin,
+  type PluginHost,
+  type Signals,
+} from '@buslane/core'
+import { memoryPersistence } from '@buslane/persistence-memory'
+import { afterEach, describe, expect, it } from 'vitest'
+import { telemetry, type TelemetryOptions } from '../src/index.ts'
+import { asTable, byName, readTable } from './support/metric-table.ts'
+import { recordingLogger } from './support/recording-logger.ts'
+import { memoryMetrics } from './support/sdk.ts'
+import { VirtualClock } from './support/virtual-clock.ts'
+
+const Ordered = defineEvent<{ n: number }>('order.placed')
+const Paid = defineEvent<{ n: number }>('order.paid', { durable: true })
+const Charge = defineCommand<{ n: number }, number>('order.charge')
+
+const collected = memoryMetrics
+
+let metrics = collected()
+let bus: Bus
+const closing: (() => Promise<unknown>)[] = []
+
+const measured = (options: TelemetryOptions = {}, busOptions: BusOptions = {}): Bus => {
+  metrics = collected()
+  const { meterProvider } = metrics
+  const plugins = [telemetry({ meterProvider, ...options }), ...(busOptions.plugins ?? [])]
+  bus = createBus({ name: 'desk', logger: recordingLogger(), ...busOptions, plugins })
+  closing.push(() => bus.stop({ timeoutMs: 0 }), metrics.shutdown)
+  return bus
+}
+
+/** What resilience does as far as telemetry sees it. */
+const resilient = (): { readonly plugin: Plugin; readonly signals: () => Signals } => {
+  const hosts: PluginHost[] = []
+  const install = (host: PluginHost): void => {
+    hosts.push(host)
+    host.onFailure(({ attempts }) => (attempts < 2 ? { action: 'retry', delayMs: 0 } : { action: 'fail' }))
+  }
+  return { plugin: { name: 'resilient', install }, signals: () => hosts[0]!.signals }
+}
+
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close()
+})
+
+const valueOf = async (name: string, attributes: object = {}): Promise<unknown> => {
+  const points = await metrics.points(name)
+  const found = points.filter((point) =>
+    Object.entries(attributes).every(([key, value]) => (point.attributes as Record<string, unknown>)[key] === value),
+  )
+  return found.length === 1 ? found[0]!.value : found
+}
+
+describe('the table of metrics', () => {
+  it('R-OBS-1 has exactly what the SDK collects: names, types, units and labels', async () => {
+    const { plugin, signals } = resilient()
+    measured({ eventLoopDelay: true }, { persistence: memoryPersistence(), plugins: [plugin] })
+    bus.on(Ordered, () => undefined, { name: 'good' })
+    bus.on(
+      Ordered,
+      () => {
+        throw new Error('no')
+      },
+      { name: 'bad' },
+    )
+    bus.on(
+      Paid,
+      () => {
+        throw new Error('no')
+      },
+      { name: 'book' },
+    )
+    bus.handle(Charge, () => {
+      throw new Error('no')
+    })
+    bus.use({
+      publish: ({ payload }, next) => {
+        if ((payload as { n: number }).n < 0) throw new Error('no')
+        return next()
+      },
+    })
+    await bus.start()
+    await bus.publishAndWait(Ordered({ n: 1 }, { sessionId: 'chat' }))
+    await bus.publishAndWait(Paid({ n: 1 }))
+    await bus.execute(Charge({ n: 1 }))
+    await expect(bus.publish(Ordered({ n: -1 }))).rejects.toThrow('no')
+    const about = { type: 'order.paid', handler: 'book' }
+    signals().report('buslane.dead_letters', 1, { type: 'order.paid', reason: 'failed', sessionId: 'chat' })
+    signals().report('buslane.circuit.changes', 1, { ...about, state: 'open' })
+    signals().report('buslane.handler.runaways', 1, about)
+    signals().gauge('buslane.circuit.state', () => 2, about)
+    signals().gauge('buslane.intake.paused', () => 1, { type: 'order.paid' })
+    expect(asTable(await metrics.scrape()).toSorted(byName)).toEqual(readTable().toSorted(byName))
+  })
+
+  it('R-OBS-1 has what there is without a store or another plugin, and nothing else', async () => {
+    measured()
+    const names = asTable(await metrics.scrape()).map(({ name }) => name)
+    expect(names.filter((name) => /store|dead_letters|circuit|intake|runaways|event_loop/.test(name))).toEqual([])
+    expect(names).toContain('buslane.queue.size')
+  })
+})
+
+describe('counters', () => {
+  it('R-OBS-1 count every event that is sent and consumed', async () => {
+    measured()
+    bus.on(Ordered, () => undefined)
+    for (let n = 0; n < 3; n++) await bus.publish(Ordered({ n }))
+    await bus.start()
+    await bus.idle()
+    expect(await metrics.points('messaging.client.sent.messages')).toEqual([
+      {
+        attributes: {
+          'messaging.system': 'buslane',
+          'messaging.operation.name': 'send',
+          'messaging.operation.type': 'send',
+          'messaging.destination.name': 'order.placed',
+          'buslane.bus': 'desk',
+        },
+        value: 3,
+      },
+    ])
+    expect(await valueOf('messaging.client.consumed.messages')).toBe(3)
+    expect(await valueOf('buslane.event.critical_time')).toMatchObject({ count: 3 })
+  })
+
+  it('R-OBS-1 count what the strategy drops, under its name', async () => {
+    measured({}, { queue: { capacity: 1, strategy: 'drop-newest' } })
+    for (let n = 0; n < 3; n++) await bus.publish(Ordered({ n }))
+    expect(await valueOf('buslane.queue.dropped', { 'buslane.queue.strategy': 'drop-newest' })).toBe(2)
+    expect(await valueOf('messaging.client.sent.messages')).toBe(1)
+  })
+
+  it('R-OBS-1 count retries, by type and handler', async () => {
+    measured({}, { plugins: [resilient().plugin] })
+    bus.on(
+      Ordered,
+      () => {
+        throw new Error('no')
+      },
+      { name: 'bad' },
+    )
+    await bus.start()
+    await bus.publishAndWait(Ordered({ n: 1 }))
+    expect(await metrics.points('buslane.retries')).toEqual([
+      {
+        attributes: {
+          'messaging.destination.name': 'order.placed',
+          'buslane.handler.name': 'bad',
+          'buslane.bus': 'desk',
+        },
+        value: 1,
+      },
+    ])
+    expect(await valueOf('buslane.handlers.failed')).toBe(1)
+  })
+})
+
+describe('durations', () => {
+  it('R-OBS-1 are in seconds, by the clock of the bus', async () => {
+    const clock = new VirtualClock()
+    measured({}, { clock })
+    bus.on(Ordered, () => clock.elapse(250), { name: 'slow', priority: HandlerPriority.LOW })
+    bus.handle(Charge, () => (clock.elapse(500), 1))
+    void bus.publish(Ordered({ n: 1 }))
+    clock.elapse(1000)
+    await bus.start()
+    await bus.idle()
+    await bus.execute(Charge({ n: 1 }))
+    expect(await valueOf('messaging.process.duration')).toMatchObject({ count: 1, sum: 0.25 })
+    expect(await valueOf('buslane.event.critical_time')).toMatchObject({ count: 1, sum: 1.25 })
+    expect(await valueOf('buslane.command.duration')).toMatchObject({ count: 1, sum: 0.5 })
+    expect(await valueOf('buslane.handler.duration', { 'buslane.handler.priority': 90 })).toMatchObject({ sum: 0.25 })
+  })
+
+  it('R-OBS-1 the critical time of an event that goes back to the store is recorded once it is handled', async () => {
+    const clock = new VirtualClock()
+    const later: Plugin = {
+      name: 'later',
+      install: (host) => host.onFailure(() => ({ action: 'retry', delayMs: 60_000 })),
+    }
+    measured({ storeCounts: false }, { clock, persistence: memoryPersistence({ clock }), plugins: [later] })
+    bus.on(
+      Paid,
+      (_event, { attempt }) => {
+        if (attempt === 1) throw new Error('not yet')
+      },
+      { name: 'book' },
+    )
+    const started = bus.start()
+    await clock.advance(0)
+    await started
+    void bus.publish(Paid({ n: 1 }))
+    await clock.advance(1000)
+    expect(await valueOf('messaging.process.duration')).toMatchObject({ count: 1 })
+    expect(await valueOf('buslane.event.critical_time')).toEqual([])
+    await clock.advance(70_000)
+    expect(await valueOf('buslane.event.critical_time')).toMatchObject({ count: 1 })
+    const stopped = bus.stop()
+    await clock.advance(10_000)
+    await stopped
+  })
+})
+
+describe('gauges', () => {
+  it('R-Q-5 are read when asked, so they are never stale', async () => {
+    measured()
+    bus.session('a')
+    await bus.publish(Ordered({ n: 1 }))
+    expect(await valueOf('buslane.queue.buffered')).toBe(1)
+    expect(await valueOf('buslane.queue.size', { 'buslane.event.kind': 'memory' })).toBe(1)
+    bus.session('b')
+    expect(await valueOf('buslane.sessions.active')).toBe(2)
+  })
+
+  it('R-OBS-1 are gone once the bus has stopped, and back when it starts again', async () => {
+    measured()
+    await bus.start()
+    await bus.stop()
+    expect(await valueOf('buslane.sessions.active')).toEqual([])
+    await bus.start()
+    expect(await valueOf('buslane.sessions.active')).toBe(0)
+  })
+
+  it('R-OBS-1 those of the store show what is in it', async () => {
+    measured({}, { persistence: memoryPersistence() })
+    bus.on(
+      Paid,
+      () => {
+        throw new Error('no')
+      },
+      { name: 'book' },
+    )
+    await bus.start()
+    await bus.publishAndWait(Paid({ n: 1 }))
+    await bus.schedule(Paid({ n: 2 }), { delayMs: 60_000 })
+    expect(await valueOf('buslane.store.up')).toBe(1)
+    expect(await valueOf('buslane.store.events', { 'buslane.store.state': 'scheduled' })).toBe(1)
+    expect(await valueOf('buslane.dead_letters.waiting', { 'buslane.dead_letter.reason': 'failed' })).toBe(1)
+    expect(await valueOf('buslane.store.operations', { 'buslane.store.operation': 'dead' })).toBe(1)
+  })
+
+  it('R-OBS-1 a store that does not answer holds nothing else up', async () => {
+    const persistence = memoryPersistence()
+    const inspect = { ...persistence.inspect, counts: () => new Promise<never>(() => undefined) }
+    measured({ storeCountsTimeoutMs: 1 }, { persistence: { ...persistence, inspect } })
+    await bus.start()
+    expect(await valueOf('buslane.store.up')).toBe(1)
+    expect(await valueOf('buslane.store.workers')).toEqual([])
+  })
+})
+
+describe('labels', () => {
+  it('R-OBS-1 never hold a session, and are bounded in number', async () => {
+    measured({ maxTypes: 2 })
+    bus.onPattern('made.*', () => undefined)
+    await bus.start()
+    for (let n = 0; n < 5; n++)
+      await bus.publishAndWait(defineEvent(`made.${n}`)(undefined, { sessionId: `chat-${n}` }))
+    const points = await metrics.points('messaging.client.consumed.messages')
+    const types = points.map(({ attributes }) => (attributes as Record<string, unknown>)['messaging.destination.name'])
+    expect(types).toEqual(['made.0', 'made.1', '_OTHER'])
+    expect(JSON.stringify(await metrics.scrape())).not.toContain('chat-')
+  })
+
+  it('R-SYS-1 leave out the events of the bus itself, and what `measure` leaves out', async () => {
+    measured({ measure: ({ type }) => type !== 'order.placed' })
+    bus.onPattern('**', () => undefined)
+    await bus.start()
+    bus.session('chat')
+    await bus.publishAndWait(Ordered({ n: 1 }))
+    await bus.publishAndWait(defineEvent('other')())
+    const points = await metrics.points('messaging.process.duration')
+    const types = points.map(({ attributes }) => (attributes as Record<string, unknown>)['messaging.destination.name'])
+    expect(types).toEqual(['other'])
+  })
+
+  it('R-STOP-2 tell the buses of one process apart', async () => {
+    const { meterProvider, points, shutdown } = collected()
+    const plugin = telemetry({ meterProvider })
+    const buses = ['a', 'b'].map((name) => createBus({ name, plugins: [plugin] }))
+    await buses[0]!.publish(Ordered({ n: 1 }))
+    const sizes = (await points('buslane.queue.buffered')).map(({ attributes, value }) => [attributes, value])
+    expect(sizes).toEqual([
+      [{ 'buslane.bus': 'a' }, 1],
+      [{ 'buslane.bus': 'b' }, 0],
+    ])
+    await shutdown()
+  })
+})
