@@ -1,14 +1,20 @@
 import type { Clock } from './clock.ts'
+import type { CommandResult } from './command-result.ts'
+import type { EventContext, HandlerContext } from './context.ts'
 import type { Engine } from './engine.ts'
 import { BusError, describe, invalid } from './errors.ts'
 import type { Decision, Failure } from './failure.ts'
+import type { HandlerCall } from './handler-call.ts'
 import type { PluginHooks } from './lifecycle.ts'
 import type { Logger } from './logger.ts'
-import type { EventMessage } from './message.ts'
+import type { AnyDefinition, CommandMessage, EventMessage, Message } from './message.ts'
 import type { Middleware } from './middleware.ts'
 import type { Observer } from './observer.ts'
 import type { Persistence } from './persistence.ts'
+import type { HandlerRegistration } from './registry.ts'
 import type { Signals } from './signals.ts'
+import type { HealthWarning } from './stats.ts'
+import type { Burial, DeliveryLease } from './store-host.ts'
 
 /**
  * Adds to a bus what not everybody needs. `install` runs once, while the bus is created and before anything else uses
@@ -32,6 +38,21 @@ export interface PluginHost {
    * plugin may decide: a second call throws.
    */
   onFailure(decide: (failure: Failure) => Decision): void
+  /**
+   * Puts something around each run of a handler, outside of all middleware: cheaper than middleware, and knows the handler. It is
+   * asked once for every handler and type, again when handlers change, and gives `run` back where it has nothing to do.
+   */
+  wrap(wrapper: (handler: WrappedHandler, run: HandlerRun) => HandlerRun): void
+  /** Raises the signal of a handler's run with this reason, and ends what the run waits for on this bus. */
+  abort(context: HandlerContext, error: BusError): void
+  /** As `bus.execute`. */
+  execute<Result>(command: CommandMessage<unknown, Result>): Promise<CommandResult<Result>>
+  /** Puts an event into its lane beyond the bound, past filters and middleware; `lease` says which handlers run, and is told. */
+  redeliver(event: EventMessage, lease: DeliveryLease): void
+  /** Is told of every stored message that this process moved to the dead letters. */
+  onBuried(listener: (burial: Burial) => void): void
+  /** Is asked what else `bus.health()` should warn of. */
+  onHealth(read: () => readonly HealthWarning[]): void
   /** Publishes an event past filters and publish middleware, beyond the bound. For types that start with `buslane.`. */
   publishSystem(event: EventMessage): void
   /** Stops (`false`) and resumes the claiming of a type from the store; nothing without a store. */
@@ -41,6 +62,27 @@ export interface PluginHost {
   readonly signals: Signals
   readonly clock: Clock
   readonly logger: Logger
+}
+
+/** A run of a handler, as {@link PluginHost.wrap} sees it. */
+export type HandlerRun = (message: Message, context: RunContext) => unknown
+
+/** What a run has beside its context. The same object for every attempt that is made without leaving this process. */
+export interface RunContext extends EventContext {
+  /** Runs of the handler's own function so far, this one not included. */
+  attempts: number
+  /** Whether a store keeps the message. */
+  readonly isStored: boolean
+}
+
+/** A handler that is about to get something around it. */
+export interface WrappedHandler {
+  readonly kind: 'event' | 'command'
+  /** Of the messages that it gets here: a handler of a pattern is asked about for every type. */
+  readonly type: string
+  readonly definition: AnyDefinition | undefined
+  /** The same object for as long as the handler is registered. */
+  readonly registration: HandlerRegistration
 }
 
 /** Installs the plugins; what they asked for at start and stop is given back. */
@@ -59,6 +101,19 @@ export const installPlugins = (engine: Engine, plugins: readonly Plugin[]): Plug
         if (engine.decide) throw invalid(`Another plugin decides about failures already; '${name}' cannot too`)
         engine.decide = decide
       },
+      wrap: (wrapper) =>
+        routing.wrap((kind, type, registration, run) => {
+          const handler: WrappedHandler = { kind, type, registration, definition: engine.definitions.get(type) }
+          return wrapper(handler, run as HandlerRun)
+        }),
+      abort: (context, error) => {
+        ;(context as HandlerCall).abort(error)
+        engine.callAborted(context as HandlerCall, error)
+      },
+      execute: (command) => engine.executing.execute(command),
+      redeliver: (event, lease) => engine.publishing.redeliver(event, engine.definitions.of(event, 'event'), lease),
+      onBuried: (listener) => void engine.buried.add(listener),
+      onHealth: (read) => void engine.warnings.add(read),
       publishSystem: (event) => engine.publishing.publishSystem(event, engine.definitions.of(event, 'event')),
       gate: (type, open) => engine.store?.gate(type, open),
       persistence: engine.persistence,

@@ -30,6 +30,11 @@ export interface EventHandlerEntry {
   readonly options?: HandlerOptions | undefined
 }
 
+/** What is known of a registered handler; a registry that lists handlers of its own may know less. */
+export type HandlerRegistration = Omit<EventHandlerEntry, 'handler'> & {
+  readonly options?: (HandlerOptions & CommandHandlerOptions) | undefined
+}
+
 /**
  * Keeps the handlers. This is all that a registry must have; with a registry that has no more, every handler runs at
  * `HandlerPriority.NORMAL`, and the bus keeps track of removed handlers and of patterns itself (R-REG-1).

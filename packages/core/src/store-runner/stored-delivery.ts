@@ -1,5 +1,6 @@
 import { BusError, describe } from '../errors.ts'
 import type { Delivery } from '../delivery.ts'
+import { DISCARDED } from '../failure.ts'
 import type { HandlerOutcome } from '../outcome.ts'
 import type { HandlerProgress, Lease, Progress, Report, Reported, StoredError } from '../persistence.ts'
 import type { Plan } from '../routing.ts'
@@ -24,6 +25,8 @@ export interface LeaseHost {
   worked(ms: number): void
   /** It is not worked on here any more. */
   ended(lease: StoredDelivery, how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead' | 'lost'): void
+  /** It is in the dead letters. */
+  buried(lease: StoredDelivery, report: Report & { readonly kind: 'dead' }): void
   /** Gives back what waits here of its lane, which goes no further here for now. */
   clearLane(lease: StoredDelivery): void
   /** Resolves when all that the store has been asked to lease so far is in its lane here. */
@@ -133,7 +136,15 @@ export class StoredDelivery implements DeliveryLease {
     if (status === 'fulfilled') this.#progress[name] = { status: 'done', attempts, ...errorsOf(before) }
     else {
       const errors = [...(before?.errors ?? []), storedError(outcome.error, this.#host.wallNow())]
-      this.#progress[name] = { status: trying ? 'trying' : 'failed', attempts, errors: errors.slice(-MAX_ERRORS) }
+      const reason = outcome.status === 'rejected' ? outcome.reason : undefined
+      // What was discarded is done with, though it failed.
+      const final = reason === DISCARDED ? 'done' : 'failed'
+      this.#progress[name] = {
+        status: trying ? 'trying' : final,
+        attempts,
+        errors: errors.slice(-MAX_ERRORS),
+        ...(reason !== undefined && { reason }),
+      }
     }
     if (this.over || this.#inTransaction.size > 0) return
     void this.#host.report(this, { kind: 'progress', lease: this.facts.lease, progress: { ...this.#progress } })
@@ -153,7 +164,8 @@ export class StoredDelivery implements DeliveryLease {
     } else if (aborted) {
       await this.#handBack('released', { kind: 'release', lease, progress })
     } else if (Object.values(progress).some(({ status }) => status === 'failed')) {
-      await this.#end('dead', { kind: 'dead', lease, reason: 'failed', progress })
+      const { reason = 'failed' } = Object.values(progress).find(({ status }) => status === 'failed')!
+      await this.#end('dead', { kind: 'dead', lease, reason, progress })
     } else {
       const ended = this.#end('completed', { kind: 'complete', lease })
       if (lane !== undefined || this.facts.serial) this.#startNext()
@@ -211,6 +223,7 @@ export class StoredDelivery implements DeliveryLease {
   async #end(how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead', report: Report): Promise<void> {
     this.over = true
     const { status } = await this.#host.report(this, report)
+    if (status === 'ok' && report.kind === 'dead') this.#host.buried(this, report)
     this.#host.ended(this, status === 'ok' ? how : 'lost')
   }
 
