@@ -83,7 +83,7 @@ export type { BusHealth, BusState, BusStats, HealthWarning, LeftEvent, StopRepor
 export type { QueueCounts, QueueOptions, QueueStrategy } from './intake.ts'
 
 // Extending
-export type { HandlerRun, Plugin, PluginHost, RunContext, WrappedHandler } from './plugin.ts'
+export type { HandlerRun, HandlerWrapper, Plugin, PluginHost, RunContext, WrappedHandler } from './plugin.ts'
 export type { Burial, DeliveryLease } from './store-host.ts'
 export type { Signal, SignalAttributes, Signals } from './signals.ts'
 export { type Clock, type ClockTimer, systemClock } from './clock.ts'

@@ -39,16 +39,19 @@ export interface PluginHost {
    */
   onFailure(decide: (failure: Failure) => Decision): void
   /**
-   * Puts something around each run of a handler, outside of all middleware: cheaper than middleware, and knows the handler. It is
-   * asked once for every handler and type, again when handlers change, and gives `run` back where it has nothing to do.
+   * Puts something around each run of a handler, outside of all middleware: cheaper than middleware, and knows the handler.
    */
-  wrap(wrapper: (handler: WrappedHandler, run: HandlerRun) => HandlerRun): void
+  wrap(wrapper: HandlerWrapper): void
   /** Raises the signal of a handler's run with this reason, and ends what the run waits for on this bus. */
   abort(context: HandlerContext, error: BusError): void
   /** As `bus.execute`. */
   execute<Result>(command: CommandMessage<unknown, Result>): Promise<CommandResult<Result>>
-  /** Puts an event into its lane beyond the bound, past filters and middleware; `lease` says which handlers run, and is told. */
-  redeliver(event: EventMessage, lease: DeliveryLease): void
+  /**
+   * Puts an event into its lane beyond the bound, past filters and middleware; `lease` says which handlers run, and is told.
+   *
+   * @throws {BusError} `INVALID_PAYLOAD`, `UNKNOWN_VERSION`
+   */
+  redeliver(event: EventMessage, lease: DeliveryLease): Promise<void>
   /** Is told of every stored message that this process moved to the dead letters. */
   onBuried(listener: (burial: Burial) => void): void
   /** Is asked what else `bus.health()` should warn of. */
@@ -73,6 +76,14 @@ export interface RunContext extends EventContext {
   attempts: number
   /** Whether a store keeps the message. */
   readonly isStored: boolean
+}
+
+/** What puts something around handlers. */
+export interface HandlerWrapper {
+  /** Throws to refuse the registration of a handler. */
+  readonly accept?: (handler: WrappedHandler) => void
+  /** Asked once for every handler and type, again when handlers change; gives `run` back where it has nothing to do. */
+  readonly around: (handler: WrappedHandler, run: HandlerRun) => HandlerRun
 }
 
 /** A handler that is about to get something around it. */
@@ -101,11 +112,15 @@ export const installPlugins = (engine: Engine, plugins: readonly Plugin[]): Plug
         if (engine.decide) throw invalid(`Another plugin decides about failures already; '${name}' cannot too`)
         engine.decide = decide
       },
-      wrap: (wrapper) =>
-        routing.wrap((kind, type, registration, run) => {
-          const handler: WrappedHandler = { kind, type, registration, definition: engine.definitions.get(type) }
-          return wrapper(handler, run as HandlerRun)
-        }),
+      wrap: ({ accept, around }) => {
+        const about = (kind: 'event' | 'command', type: string, registration: HandlerRegistration): WrappedHandler => {
+          return { kind, type, registration, definition: engine.definitions.get(type) }
+        }
+        routing.wrap({
+          accept: (...facts) => accept?.(about(...facts)),
+          around: (kind, type, registration, run) => around(about(kind, type, registration), run as HandlerRun),
+        })
+      },
       abort: (context, error) => {
         ;(context as HandlerCall).abort(error)
         engine.callAborted(context as HandlerCall, error)

@@ -141,7 +141,8 @@ export class Publishing {
   }
 
   /** Takes in an event once more, with something that says which of its handlers run. */
-  redeliver(message: EventMessage, definition: AnyDefinition, lease: DeliveryLease): void {
+  async redeliver(input: EventMessage, definition: AnyDefinition, lease: DeliveryLease): Promise<void> {
+    const message = await decode(input, definition)
     const delivery = new Delivery(message, definition, HandlerPriority.NORMAL)
     const { lane, lanes, intake } = this.#host
     delivery.lease = lease

@@ -31,7 +31,10 @@ export interface EventHandlerEntry {
 }
 
 /** What is known of a registered handler; a registry that lists handlers of its own may know less. */
-export type HandlerRegistration = Omit<EventHandlerEntry, 'handler'> & {
+export type HandlerRegistration = Omit<EventHandlerEntry, 'handler' | 'options'> & {
+  /** The type, or pattern, that it was registered for. */
+  readonly type?: string
+  readonly sessionId?: string
   readonly options?: (HandlerOptions & CommandHandlerOptions) | undefined
 }
 

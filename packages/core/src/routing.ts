@@ -27,8 +27,13 @@ export interface Registration extends Disposable {
 /** A handler with what is around it. */
 export type Run = (message: never, call: HandlerCall) => unknown
 
-/** Puts something around each run of a handler; made once for every handler and type. */
-export type Wrap = (kind: 'event' | 'command', type: string, registration: HandlerRegistration, run: Run) => Run
+/** Puts something around each run of a handler. */
+export interface Wrap {
+  /** Throws to refuse a registration. */
+  accept(kind: 'event' | 'command', type: string, registration: HandlerRegistration): void
+  /** Called once for every handler and type, again when handlers change. */
+  around(kind: 'event' | 'command', type: string, registration: HandlerRegistration, run: Run): Run
+}
 
 /** An event handler that was registered through the bus. */
 interface Owner {
@@ -156,7 +161,7 @@ export class Routing {
     const hooks = this.#middleware.flatMap((middleware) => middleware[kind] ?? [])
     const counts = hooks.length + this.#wraps.length > 0
     const run = counts ? compose<HandlerCall>(hooks, handler) : handler
-    return { counts, run: this.#wraps.reduceRight((inner, wrap) => wrap(kind, type, registration, inner), run) }
+    return { counts, run: this.#wraps.reduceRight((inner, wrap) => wrap.around(kind, type, registration, inner), run) }
   }
 
   /** Registers an event handler, or a pattern handler if `type` is a pattern. */
@@ -173,6 +178,7 @@ export class Routing {
       priority: priority ?? HandlerPriority.NORMAL,
       options,
     }
+    for (const wrap of this.#wraps) wrap.accept('event', type, registered)
     const once = options.once === true
     const identity = identityOf(type, sessionId, options.name)
     const owner: Owner = {
@@ -219,10 +225,12 @@ export class Routing {
       priority: HandlerPriority.NORMAL,
       options,
     }
+    for (const wrap of this.#wraps) wrap.accept('command', type, registered)
     const entry: CommandEntry = kept && !kept.handler ? kept : newEntry(registered, handler)
     if (entry !== kept) {
-      registry.registerCommandHandler(registered)
+      // First, since whoever hears of the registration may ask for it.
       this.#commands.set(registered.handler, entry)
+      registry.registerCommandHandler(registered)
       if (!isRemovableHandlerRegistry(registry)) {
         getOrMake(this.#kept, sessionId, () => new Map<string, CommandEntry>()).set(type, entry)
       }
