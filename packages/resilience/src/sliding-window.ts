@@ -28,10 +28,11 @@ export class SlidingWindow {
   forget(now: number): void {
     const bucket = Math.floor(now / this.#bucketMs)
     if (bucket === this.#bucket && this.#started) return
-    const passed = this.#started ? Math.min(BUCKETS, bucket - this.#bucket) : BUCKETS
+    // A clock that begins below ten buckets has no bucket before the first.
+    const passed = this.#started ? Math.min(BUCKETS, bucket - this.#bucket) : 0
     this.#started = true
     for (let step = 1; step <= passed; step++) {
-      const index = (bucket - passed + step) % BUCKETS
+      const index = (this.#bucket + step) % BUCKETS
       this.calls -= this.#calls[index]!
       this.failures -= this.#failures[index]!
       this.#calls[index] = this.#failures[index] = 0

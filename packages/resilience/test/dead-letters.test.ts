@@ -1,27 +1,15 @@
-import { createBus, defineCommand, defineEvent, type DeadLetterStore, type Persistence } from '@buslane/core'
+import { defineCommand, defineEvent, type DeadLetterStore, type Persistence } from '@buslane/core'
 import { memoryPersistence } from '@buslane/persistence-memory'
 import { describe, expect, it } from 'vitest'
-import { CommandDeadLettered, DeadLetterMoved, EventDeadLettered, NonRetryableError, resilience } from '../src/index.ts'
-import { broken, failing, type GuardedBus, guardedBus, keeping } from './support/guarded-bus.ts'
-import { settle, VirtualClock } from './support/virtual-clock.ts'
+import { CommandDeadLettered, DeadLetterMoved, EventDeadLettered, NonRetryableError } from '../src/index.ts'
+import { broken, failing, type GuardedBus, guardedBus } from './support/guarded-bus.ts'
+import { storedBus } from './support/stored-bus.ts'
+import { settle } from './support/virtual-clock.ts'
 
 const Placed = defineEvent<{ order: string }>('order.placed')
 const Paid = defineEvent<{ order: string }>('order.paid', { durable: true })
 const Charge = defineCommand<{ cents: number }>('card.charge')
 const stolen = new NonRetryableError('stolen')
-
-/** A bus with a store in memory that goes by the same clock. */
-const storedBus = async (
-  options = {},
-): Promise<GuardedBus & { readonly persistence: ReturnType<typeof memoryPersistence> }> => {
-  const clock = new VirtualClock()
-  const guard = resilience({ random: () => 0.5, ...options })
-  const persistence = memoryPersistence({ clock })
-  const logged: string[] = []
-  const bus = createBus({ clock, logger: keeping(logged), plugins: [guard], persistence })
-  await bus.start()
-  return { bus, guard, clock, persistence, logged }
-}
 
 const places = [
   ['in memory', () => guardedBus()],
