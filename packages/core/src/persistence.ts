@@ -41,6 +41,8 @@ export interface HandlerProgress {
   /** Runs so far, interruptions included. */
   readonly attempts: number
   readonly errors?: readonly StoredError[]
+  /** Why it failed for good, where that was said. */
+  readonly reason?: DeadReason
 }
 
 /** An error as plain data. */
@@ -340,7 +342,10 @@ export interface DeadLetter {
 export type NewDeadLetter = Pick<
   DeadLetter,
   'message' | 'reason' | 'lane' | 'priority' | 'progress' | 'error' | 'worker'
->
+> & {
+  /** Only these handlers run when it is replayed. `undefined`: all that are there then. */
+  readonly handlers?: readonly string[] | undefined
+}
 
 export interface DeadLetterQuery {
   readonly type?: string | undefined

@@ -31,14 +31,15 @@ export const createDeadLetters = (context: StoreContext): DeadLetterStore => {
     contract: 'dead-letter-store/1',
     durable: true,
 
-    async add({ message, reason, lane, priority, progress, error, worker }: NewDeadLetter): Promise<string> {
+    async add({ message, reason, lane, priority, progress, error, worker, handlers }: NewDeadLetter): Promise<string> {
       const { kind, id, type, version, sessionId, payload, headers } = message
       const [row] = await db.run(sql<{ key: string }>`
         insert into ${db.deadLetters} (
           reason, dead_at, worker, kind, id, type, version, session_id, payload, headers, lane, serial, priority,
-          order_offset, on_crash, progress, error, accepted_at, first_failed_at)
+          order_offset, on_crash, handlers, progress, error, accepted_at, first_failed_at)
         values (${reason}, ${NOW}, ${worker}, ${kind}, ${id}, ${type}, ${version}::int, ${sessionId}, ${payload}, ${headers},
-          ${lane ?? null}, false, ${priority}::float8, 0, 'retry', ${JSON.stringify(progress)},
+          ${lane ?? null}, false, ${priority}::float8, 0, 'retry', ${handlers ? JSON.stringify(handlers) : null},
+          ${JSON.stringify(progress)},
           ${error ? JSON.stringify(error) : null}, ${NOW}, ${NOW})
         returning key::text as key`)
       return row!.key

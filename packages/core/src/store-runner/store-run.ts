@@ -540,6 +540,10 @@ export class StoreRun implements StoreRunner, LeaseHost {
     this.#claimer.settled(lane === undefined ? undefined : (this.#lanes.get(lane) ?? 0))
   }
 
+  buried({ delivery: { message } }: StoredDelivery, { reason, progress, error }: Report & { kind: 'dead' }): void {
+    this.#bus.buried({ message, reason, progress, error })
+  }
+
   clearLane({ delivery }: StoredDelivery): void {
     for (const waiting of this.#bus.waitingBehind(delivery)) {
       const held = leaseOf(waiting)

@@ -1,5 +1,6 @@
 import { BusError, describe } from '../errors.ts'
 import type { Delivery } from '../delivery.ts'
+import { DISCARDED } from '../failure.ts'
 import type { HandlerOutcome } from '../outcome.ts'
 import type { HandlerProgress, Lease, Progress, Report, Reported, StoredError } from '../persistence.ts'
 import type { Plan } from '../routing.ts'
@@ -26,6 +27,8 @@ export interface LeaseHost {
   worked(ms: number): void
   /** It is not worked on here any more. */
   ended(lease: StoredDelivery, how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead' | 'lost'): void
+  /** It is in the dead letters. */
+  buried(lease: StoredDelivery, report: Report & { readonly kind: 'dead' }): void
   /** Gives back what waits here of its lane, which goes no further here for now. */
   clearLane(lease: StoredDelivery): void
   /** Resolves when all that the store has been asked to lease so far is in its lane here. */
@@ -144,7 +147,15 @@ export class StoredDelivery implements DeliveryLease {
     if (status === 'fulfilled') this.#progress[name] = { status: 'done', attempts, ...errorsOf(before) }
     else {
       const errors = [...(before?.errors ?? []), storedError(outcome.error, this.#host.wallNow())]
-      this.#progress[name] = { status: trying ? 'trying' : 'failed', attempts, errors: errors.slice(-MAX_ERRORS) }
+      const reason = outcome.status === 'rejected' ? outcome.reason : undefined
+      // What was discarded is done with, though it failed.
+      const final = reason === DISCARDED ? 'done' : 'failed'
+      this.#progress[name] = {
+        status: trying ? 'trying' : final,
+        attempts,
+        errors: errors.slice(-MAX_ERRORS),
+        ...(reason !== undefined && { reason }),
+      }
     }
     this.#failed ||= this.#progress[name]?.status === 'failed'
     if (this.over || this.#unwritten) return
@@ -173,7 +184,10 @@ export class StoredDelivery implements DeliveryLease {
     if (retryInMs !== undefined) {
       return this.#handBack('retried', { kind: 'retry', lease, progress, delayMs: retryInMs })
     }
-    if (!aborted) return this.#end('dead', { kind: 'dead', lease, reason: 'failed', progress })
+    if (!aborted) {
+      const { reason = 'failed' } = Object.values(progress).find(({ status }) => status === 'failed')!
+      return this.#end('dead', { kind: 'dead', lease, reason, progress })
+    }
     if (onCrash === 'retry' || this.#start === undefined) {
       return this.#handBack('released', { kind: 'release', lease, progress })
     }
@@ -229,6 +243,7 @@ export class StoredDelivery implements DeliveryLease {
     this.over = true
     return new Promise((resolve) => {
       this.#host.report(this, report, ({ status }) => {
+        if (status === 'ok' && report.kind === 'dead') this.#host.buried(this, report)
         this.#host.ended(this, status === 'ok' ? how : 'lost')
         resolve()
       })
