@@ -2,7 +2,7 @@
 export { deadLetterStoreConformance, eventStoreConformance, type SuiteRunner } from './suites.ts'
 export { deadLetterStoreChecks, eventStoreChecks } from './all-checks.ts'
 export { runChecks } from './run-checks.ts'
-export { conformanceTable } from './table.ts'
+export { conformanceSummary, conformanceTable } from './table.ts'
 export { busConformance } from './bus/suite.ts'
 export { registryConformance } from './registry/suite.ts'
 
