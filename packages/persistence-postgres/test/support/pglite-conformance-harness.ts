@@ -6,7 +6,7 @@ import { passTimeIn } from './pass-time.ts'
 
 const SLACK_MS = 20_000
 
-/** What an embedded database cannot do. */
+/** What an embedded database cannot do. @public for scripts/conformance-tables.ts */
 export const pgliteAbsent = {
   connections: 'the database has one connection',
   'time-zones': 'the database has one connection',

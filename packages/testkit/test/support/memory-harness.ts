@@ -18,7 +18,7 @@ function standingClock(): Clock & { move(ms: number): void } {
   }
 }
 
-/** What a store in memory cannot do. */
+/** What a store in memory cannot do. @public for scripts/conformance-tables.ts */
 export const memoryAbsent = {
   connections: 'the data is in one process',
   'time-zones': 'it has no connections',
