@@ -42,6 +42,7 @@ await crashWorker<CrashOptions>(async ({ options, journal, pauses }) => {
   return {
     stop: () => bus.stop(),
     publish: (payload: Work) => bus.publish(Worked(payload)),
+    publishFragile: (payload: Work) => bus.publish(Fragile(payload)),
     replay: (key: string) => persistence.deadLetters!.replay(key),
     counts: () => persistence.inspect.counts(),
     letters: async () => (await persistence.deadLetters!.list()).entries,
