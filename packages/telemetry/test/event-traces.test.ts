@@ -15,6 +15,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { telemetry, type TelemetryOptions } from '../src/index.ts'
 import { recordingLogger } from './support/recording-logger.ts'
 import { memorySpans, useAsyncContext } from './support/sdk.ts'
+import { VirtualClock } from './support/virtual-clock.ts'
 
 const Ordered = defineEvent<{ n: number }>('order.placed')
 const Shipped = defineEvent('order.shipped')
@@ -230,6 +231,40 @@ describe('spans of events that may run much later', () => {
     const [send, process] = [spans.one('send order.placed'), spans.one('process order.placed')]
     expect(process.parentSpanContext).toBeUndefined()
     expect(process.links.map((link) => link.context.spanId)).toEqual([idOf(send)])
+  })
+})
+
+describe('an event that goes back to the store for a retry', () => {
+  it('R-OBS-1 has a trace for each time it is taken up, both linked to the span that sent it', async () => {
+    const clock = new VirtualClock()
+    const later: Plugin = {
+      name: 'later',
+      install: (host) => host.onFailure(() => ({ action: 'retry', delayMs: 60_000 })),
+    }
+    const spans = memorySpans()
+    const plugins = [telemetry({ tracerProvider: spans.tracerProvider }), later]
+    const bus = createBus({ clock, logger: recordingLogger(), persistence: memoryPersistence({ clock }), plugins })
+    bus.on(
+      Paid,
+      (_event, { attempt }) => {
+        if (attempt === 1) throw new Error('not yet')
+      },
+      { name: 'book' },
+    )
+    const started = bus.start()
+    await clock.advance(0)
+    await started
+    void bus.publish(Paid({ n: 1 }))
+    await clock.advance(70_000)
+    const sent = idOf(spans.one('send order.paid'))
+    const processed = spans.named('process order.paid')
+    expect(processed.map(({ links }) => links.map((link) => link.context.spanId))).toEqual([[sent], [sent]])
+    expect(new Set(processed.map(traceOf)).size).toBe(2)
+    const attempts = spans.named('handle order.paid').map(({ attributes }) => attributes['buslane.handler.attempt'])
+    expect(attempts).toEqual([1, 2])
+    const stopped = bus.stop()
+    await clock.advance(10_000)
+    await stopped
   })
 })
 

@@ -120,7 +120,6 @@ describe('counters', () => {
         attributes: {
           'messaging.system': 'buslane',
           'messaging.operation.name': 'send',
-          'messaging.operation.type': 'send',
           'messaging.destination.name': 'order.placed',
           'buslane.bus': 'desk',
         },
