@@ -228,6 +228,20 @@ describe('gauges', () => {
     expect(await valueOf('buslane.sessions.active')).toBe(0)
   })
 
+  it('R-STOP-2 let go of a bus when it stops, whether anybody asks again or not', async () => {
+    const { meterProvider, shutdown } = collected()
+    const meter = meterProvider.getMeter('x')
+    const removed: unknown[] = []
+    const watched = Object.assign(Object.create(meter) as typeof meter, {
+      removeBatchObservableCallback: (callback: unknown) => void removed.push(callback),
+    })
+    const stopping = createBus({ plugins: [telemetry({ meterProvider: { getMeter: () => watched } })] })
+    await stopping.start()
+    await stopping.stop()
+    expect(removed).toHaveLength(2)
+    await shutdown()
+  })
+
   it('R-OBS-1 those of the store show what is in it', async () => {
     measured({}, { persistence: memoryPersistence() })
     bus.on(
