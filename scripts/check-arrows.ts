@@ -12,7 +12,6 @@ const core = '@buslane/core'
 
 const thirdParty: Readonly<Record<string, readonly string[]>> = {
   '@buslane/persistence-postgres': ['kysely', 'pg', '@electric-sql/pglite'],
-  '@buslane/resilience': ['cockatiel'],
   '@buslane/telemetry': ['@opentelemetry/api'],
 }
 

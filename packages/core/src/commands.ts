@@ -3,6 +3,7 @@ import type { Clock } from './clock.ts'
 import type { CommandResult } from './command-result.ts'
 import { decode, type Definitions } from './definitions.ts'
 import { aborted, asBusError, BusError, describe, NestedWaitError } from './errors.ts'
+import type { Verdict } from './failure.ts'
 import { HandlerCall, type Verbs } from './handler-call.ts'
 import type { AnyDefinition, CommandMessage } from './message.ts'
 import type { ExecuteOptions } from './options.ts'
@@ -33,9 +34,9 @@ export interface CommandsHost {
   callAborted(call: HandlerCall, error: BusError): void
   readonly maxNestedWaits: number
   commandSettled(call: HandlerCall, result: CommandResult<unknown>, durationMs: number): void
-  /** Reports a failed attempt; answers after how many milliseconds to try again, or `undefined` if it failed for good. */
-  attemptFailed(call: HandlerCall, error: unknown): number | undefined
   readonly called: () => void
+  /** Reports a failed attempt; answers what becomes of it. */
+  attemptFailed(call: HandlerCall, error: unknown): Verdict
   checkQuiet(): void
 }
 
@@ -111,7 +112,7 @@ class Execution {
       if (options !== undefined) this.#watch(options)
       if (this.#settled) return
       const plain = definition.schema === undefined && command.version === definition.version
-      call.more.name = this.#entry.name
+      call.more.registration = this.#entry.registration
       const decoded = plain ? command : decode(command, definition)
       if (isThenable(decoded))
         decoded.then(
@@ -127,7 +128,10 @@ class Execution {
   #run(command: CommandMessage): void {
     const call = this.#call!
     if (this.#settled) return
-    if (command !== call.message) call.message = command
+    if (command !== call.message) {
+      call.details().input = call.message
+      call.message = command
+    }
     if (this.#host.commandsObserved) this.#host.commandStarted(command)
     this.#attempt()
   }
@@ -163,12 +167,16 @@ class Execution {
     }
   }
 
-  readonly #failAttempt = (error: unknown): void => {
+  readonly #failAttempt = (thrown: unknown): void => {
     if (this.#settled) return
     const call = this.#call!
-    const delayMs = this.#host.attemptFailed(call, error)
-    if (delayMs !== undefined) {
-      call.details().retry = this.#host.after(delayMs, () => this.#attempt())
+    const { error, retryInMs } = this.#host.attemptFailed(call, thrown)
+    if (this.#settled) return
+    if (retryInMs !== undefined) {
+      call.details().retry = this.#host.after(retryInMs, () => {
+        call.renew()
+        this.#attempt()
+      })
       return
     }
     const what = `Handler '${this.#entry!.name}' of command '${call.message.type}' failed: ${describe(error)}`

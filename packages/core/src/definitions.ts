@@ -13,6 +13,10 @@ export class Definitions {
     return this.#known.get(type)
   }
 
+  all(): Iterable<AnyDefinition> {
+    return this.#known.values()
+  }
+
   /** @throws {BusError} `INVALID_ARGUMENT`, `TYPE_CONFLICT` */
   learn(definition: unknown, kind: 'event' | 'command'): AnyDefinition {
     const given = definition as AnyDefinition

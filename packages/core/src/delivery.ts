@@ -20,6 +20,8 @@ export class Delivery implements Ordered {
   /** What handlers get: until it is accepted, filters and middleware may exchange it. */
   declare message: EventMessage
   declare readonly definition: AnyDefinition
+  /** What was published, if upcasting or parsing changed it. */
+  declare input: EventMessage | undefined
   /** The event priority it was published with. */
   declare readonly priority: number
   declare laneKey: string | undefined
@@ -45,6 +47,7 @@ export class Delivery implements Ordered {
   constructor(message: EventMessage, definition: AnyDefinition, priority: number) {
     this.message = message
     this.definition = definition
+    this.input = undefined
     this.priority = priority
     this.laneKey = undefined
     this.state = 'offered'

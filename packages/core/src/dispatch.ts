@@ -2,6 +2,7 @@ import type { AsyncContext, AsyncFrame, FrameHolder } from './async-context.ts'
 import type { Clock } from './clock.ts'
 import type { Delivery } from './delivery.ts'
 import type { BusError } from './errors.ts'
+import type { Verdict } from './failure.ts'
 import { HandlerCall, type Verbs } from './handler-call.ts'
 import type { HandlerOutcome } from './outcome.ts'
 import type { Plan, Step } from './routing.ts'
@@ -19,8 +20,8 @@ export interface DispatchHost {
   readonly observed: boolean
   handlerStarted(call: HandlerCall): void
   handlerSettled(call: HandlerCall, outcome: HandlerOutcome): void
-  /** Reports a failed attempt; answers after how many milliseconds to try again, or `undefined` if it failed for good. */
-  attemptFailed(call: HandlerCall, error: unknown): number | undefined
+  /** Reports a failed attempt; answers what becomes of it. */
+  attemptFailed(call: HandlerCall, error: unknown): Verdict
   handlerFailed(call: HandlerCall, error: unknown): void
   /** A handler has settled, its event has not. */
   checkQuiet(): void
@@ -40,7 +41,7 @@ type Ending =
   | Unfinished
   | FailedEnding
   | { status: 'skipped' }
-type FailedEnding = { readonly status: 'rejected'; readonly error: unknown }
+type FailedEnding = { readonly status: 'rejected' } & Pick<Verdict, 'error' | 'reason'>
 
 const SKIPPED = { status: 'skipped' } as const
 
@@ -330,15 +331,19 @@ export class Dispatch implements FrameHolder {
     // Whoever is told of the failure may end the event.
     this.delivery!.call = call
     this.#executing = true
-    const delayMs = call.ended ? undefined : this.#host.attemptFailed(call, error)
-    if (delayMs === undefined) this.#end(call, { status: 'rejected', error })
+    const verdict: Verdict = call.ended ? { error } : this.#host.attemptFailed(call, error)
+    const delayMs = verdict.retryInMs
+    if (delayMs === undefined) {
+      this.#end(call, { status: 'rejected', error: verdict.error, ...(verdict.reason && { reason: verdict.reason }) })
+    }
     this.#executing = false
     if (call.ended) return true
+    if (this.#lease !== undefined && !verdict.isRefusal) this.#tellLease(call, verdict.error)
     if (this.#lease !== undefined && delayMs! >= this.#lease.parkAfterMs && this.delivery!.waiter === undefined) {
-      return this.#park(call, error, delayMs!)
+      return this.#park(call, delayMs!)
     }
-    if (this.#lease !== undefined) this.#tellLease(call, error)
     const again = (): void => {
+      call.renew()
       this.delivery!.call = call
       if (this.#run(call, call.step!)) this.#settleOne()
     }
@@ -347,11 +352,10 @@ export class Dispatch implements FrameHolder {
   }
 
   /** Leaves the next attempt to the store: the event goes no further here. */
-  #park(call: HandlerCall, error: unknown, delayMs: number): true {
+  #park(call: HandlerCall, delayMs: number): true {
     call.ended = true
     this.#asyncContext.release(call)
     this.retryInMs = Math.min(this.retryInMs ?? Infinity, delayMs)
-    this.#tellLease(call, error)
     return true
   }
 

@@ -6,14 +6,14 @@ import { Definitions } from './definitions.ts'
 import type { Delivery, Waiter } from './delivery.ts'
 import type { Dispatch, DispatchHost } from './dispatch.ts'
 import { asBusError, BusError, describe } from './errors.ts'
-import type { Decision, Failure } from './failure.ts'
+import { type Decision, DISCARDED, type Failure, type Verdict } from './failure.ts'
 import { FailureLog } from './failure-log.ts'
 import type { HandlerCall, Verbs } from './handler-call.ts'
 import { createHandlerRegistry } from './handler-registry.ts'
 import { Intake, type IntakeHost, type QueueSettings } from './intake.ts'
 import { Lanes, type LanesHost } from './lanes.ts'
 import { consoleLogger, guardLogger, type Logger } from './logger.ts'
-import { BUS, type CommandMessage, type EventDefinition, type EventMessage } from './message.ts'
+import { BUS, type CommandMessage, copyMessage, type EventDefinition, type EventMessage } from './message.ts'
 import { type HandlerFacts, Observers } from './observer.ts'
 import { createOutcome, type EventOutcome, type HandlerOutcome } from './outcome.ts'
 import type { EventFilter, LaneFunction, PublishingHost } from './publishing.ts'
@@ -26,9 +26,9 @@ import { type Plan, Routing } from './routing.ts'
 import { Scheduler } from './scheduler.ts'
 import type { SessionState } from './session.ts'
 import { createSignals, type Signals } from './signals.ts'
-import type { BusState } from './stats.ts'
+import type { BusState, HealthWarning } from './stats.ts'
 import { connectStore } from './store-connection.ts'
-import type { StoreRunner } from './store-host.ts'
+import type { Burial, StoreRunner } from './store-host.ts'
 import {
   BackpressureChanged,
   CommandFailed,
@@ -93,6 +93,10 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
   decide: ((failure: Failure) => Decision) | undefined
   /** Who wants to be asked before anything is taken in. */
   readonly callers: Set<() => void> = new Set()
+  /** What plugins have to say about the health of the bus. */
+  readonly warnings: Set<() => readonly HealthWarning[]> = new Set()
+  /** Who is told that a stored message went to the dead letters. */
+  readonly buried: Set<(burial: Burial) => void> = new Set()
 
   constructor(settings: Settings) {
     const { registry = createHandlerRegistry(), clock = systemClock } = settings
@@ -290,15 +294,16 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     this.observers.tell('handlerSettled', call.message as EventMessage, outcome)
   }
 
-  attemptFailed(call: HandlerCall, error: unknown): number | undefined {
-    const retryInMs = this.#decide(call, error)
+  attemptFailed(call: HandlerCall, thrown: unknown): Verdict {
+    const verdict = this.#decide(call, thrown)
     if (this.observers.any) {
       const { message, step, attempts: attempt } = call
+      const { error, retryInMs } = verdict
       const facts = { error, ...(retryInMs !== undefined && { retryInMs }) }
       if (step) this.observers.tell('attemptFailed', message as EventMessage, factsOf(call), facts)
       else this.observers.tell('commandAttemptFailed', message as CommandMessage, { attempt, ...facts })
     }
-    return retryInMs
+    return verdict
   }
 
   handlerFailed(call: HandlerCall, error: unknown): void {
@@ -370,9 +375,12 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
   }
 
   /** Who handles a message. A registry that fails must not take the event's path down with it. */
-  plan({ type, sessionId }: Pick<EventMessage, 'type' | 'sessionId'>, waiter?: Waiter): Plan {
+  plan(
+    { type, sessionId, kind }: Pick<EventMessage, 'type' | 'sessionId'> & { readonly kind?: 'event' | 'command' },
+    waiter?: Waiter,
+  ): Plan {
     try {
-      return this.routing.plan(type, sessionId)
+      return kind === 'command' ? this.routing.commandPlan(type, sessionId) : this.routing.plan(type, sessionId)
     } catch (error) {
       return this.#registryFailed(type, error, waiter)
     }
@@ -384,25 +392,39 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
     return []
   }
 
-  /** After how many milliseconds to try again; `undefined` if it failed for good. */
-  #decide(call: HandlerCall, error: unknown): number | undefined {
-    if (!this.decide) return undefined
+  #decide(call: HandlerCall, error: unknown): Verdict {
+    if (!this.decide) return { error }
     try {
+      const { step, delivery, more } = call
+      const message = call.message as EventMessage | CommandMessage
+      const input = step ? delivery!.input : more?.input
+      const registration = (step ?? more!).registration!
       const decision = this.decide({
-        message: call.message,
-        handler: call.handler,
+        message,
+        input: input ? copyMessage(message, { payload: input.payload }, input.version) : message,
+        definition: this.definitions.get(message.type),
+        handler: registration.name,
+        registration,
         error,
         attempts: call.attempts,
+        context: call,
         get signal() {
           return call.signal
         },
+        isStored: call.isStored,
+        isQuiet: delivery?.quiet === true,
       })
-      if (decision.action !== 'retry') return undefined
-      requireDuration(decision.delayMs, 'delayMs of a decision')
-      return decision.delayMs
+      const told = 'error' in decision ? decision.error : error
+      if (decision.action === 'retry') {
+        const { delayMs, isRefusal = false } = decision
+        requireDuration(delayMs, 'delayMs of a decision')
+        return { error: told, retryInMs: delayMs, isRefusal }
+      }
+      const reason = decision.action === 'discard' ? DISCARDED : decision.reason
+      return { error: told, ...(reason && { reason }) }
     } catch (failure) {
       this.observers.failed(failure)
-      return undefined
+      return { error }
     }
   }
 }

@@ -13,6 +13,7 @@ import type {
   ScheduleOptions,
 } from './options.ts'
 import type { EventOutcome } from './outcome.ts'
+import type { HandlerRegistration } from './registry.ts'
 import type { Step } from './routing.ts'
 import type { ScheduledEvent } from './scheduler.ts'
 import type { Timer } from './timers.ts'
@@ -80,7 +81,7 @@ export class HandlerCall implements EventContext, Counted, FrameHolder {
   }
 
   get handler(): string {
-    return this.step?.name ?? this.more?.name ?? ''
+    return this.step?.name ?? this.more?.registration?.name ?? ''
   }
 
   get priority(): number {
@@ -130,6 +131,17 @@ export class HandlerCall implements EventContext, Counted, FrameHolder {
     return (this.more ??= { startedAt: 0, overflow: 0 })
   }
 
+  /** Whether a store keeps the message. */
+  get isStored(): boolean {
+    return this.step !== undefined && this.delivery?.lease !== undefined
+  }
+
+  /** Another attempt begins: it has a signal of its own. */
+  renew(): void {
+    const { more } = this
+    if (more) more.controller = more.reason = undefined
+  }
+
   /** Raises the signal. The first reason stays. */
   abort(error: BusError): void {
     const details = this.details()
@@ -157,12 +169,14 @@ interface CallDetails {
   caller?: HandlerCall | undefined
   /** How many commands execute each other above this one. */
   depth?: number
-  /** The name of a command's handler. */
-  name?: string
+  /** A command's handler. */
+  registration?: HandlerRegistration
+  /** The command before it was upcast and parsed, if that changed it. */
+  input?: Message
   /** Waiting to run again. */
   retry?: Timer
   /** Ends a command with an error, now. */
   end?: (error: BusError) => void
-  controller?: AbortController
-  reason?: BusError
+  controller?: AbortController | undefined
+  reason?: BusError | undefined
 }

@@ -40,7 +40,7 @@ const storedStats = ({ store, intake }: Engine): StoredStats | undefined => {
   return { store: state, ...intake.stored, leased, toBeStored, ...counts }
 }
 
-export const readHealth = ({ intake, lanes, state, clock, store }: Engine): BusHealth => {
+export const readHealth = ({ intake, lanes, state, clock, store, warnings: more }: Engine): BusHealth => {
   const warnings: HealthWarning[] = []
   const warn = (code: HealthWarning['code'], message: string): void => void warnings.push({ code, message })
   if (intake.level === 'high') {
@@ -60,6 +60,7 @@ export const readHealth = ({ intake, lanes, state, clock, store }: Engine): BusH
   const trouble = store?.status.trouble
   if (trouble) warn('PERSISTENCE_DEGRADED', trouble.message)
   for (const note of store?.status.notes ?? []) warn('UNHANDLED', note)
+  for (const read of more) warnings.push(...read())
   if (state === 'created' && intake.waiting > 0) warn('NOT_STARTED', `${intake.waiting} events wait for start()`)
   return { status: warnings.length > 0 ? 'degraded' : 'healthy', state, warnings }
 }

@@ -6,6 +6,7 @@ export type { Registration } from './routing.ts'
 
 // Messages
 export {
+  type AnyDefinition,
   BUS,
   type CommandDefinition,
   type CommandDefinitionOptions,
@@ -82,7 +83,8 @@ export type { BusHealth, BusState, BusStats, HealthWarning, LeftEvent, StopRepor
 export type { QueueCounts, QueueOptions, QueueStrategy } from './intake.ts'
 
 // Extending
-export type { Plugin, PluginHost } from './plugin.ts'
+export type { HandlerRun, HandlerWrapper, Plugin, PluginHost, RunContext, WrappedHandler } from './plugin.ts'
+export type { Burial, DeliveryLease } from './store-host.ts'
 export type { Signal, SignalAttributes, Signals } from './signals.ts'
 export { type Clock, type ClockTimer, systemClock } from './clock.ts'
 export { consoleLogger, type Logger } from './logger.ts'
@@ -91,6 +93,7 @@ export {
   type CommandRegistration,
   type EventHandlerEntry,
   type EventRegistration,
+  type HandlerRegistration,
   type HandlerRegistry,
   type HandlerRegistryChange,
   type HandlerRegistryStats,

@@ -1,3 +1,5 @@
+import type { DeadReason } from './persistence.ts'
+
 /** How one handler of an event ended. */
 export type HandlerOutcome = {
   readonly name: string
@@ -7,7 +9,8 @@ export type HandlerOutcome = {
   readonly durationMs: number
 } & (
   | { readonly status: 'fulfilled'; readonly value: unknown }
-  | { readonly status: 'rejected' | 'timed-out' | 'aborted'; readonly error: unknown }
+  | { readonly status: 'rejected'; readonly error: unknown; readonly reason?: DeadReason }
+  | { readonly status: 'timed-out' | 'aborted'; readonly error: unknown }
   /** Removed before its group started, or its event was ended by `onGroupFailure: 'stop'`. */
   | { readonly status: 'skipped' }
 )

@@ -41,6 +41,8 @@ export interface HandlerProgress {
   /** Runs so far, interruptions included. */
   readonly attempts: number
   readonly errors?: readonly StoredError[]
+  /** Why it failed for good, where that was said. */
+  readonly reason?: DeadReason
 }
 
 /** An error as plain data. */
@@ -74,10 +76,10 @@ export interface NewEvent {
   readonly onCrash: 'retry' | 'fail'
   /**
    * Lease it to the appending worker in the same commit, if it is due and nothing of its lane waits before it or is leased
-   * to another worker. `start`: record it as started too, with these handler names. For a named lane only the first event
-   * of the lane may be started.
+   * to another worker. `start`: record it as started too, with these handler names; in a named lane only if no more than
+   * `laneStart` of its events are then held. Default 1: if it is the first.
    */
-  readonly keep: { readonly start: readonly string[] | undefined } | undefined
+  readonly keep: { readonly start: readonly string[] | undefined; readonly laneStart?: number | undefined } | undefined
   /** Only the appending worker may claim it, for as long as that worker lives. */
   readonly mine: boolean
 }
@@ -123,8 +125,10 @@ export interface ClaimRequest {
   readonly types: readonly ClaimType[]
   /** At most so many events. */
   readonly limit: number
-  /** Record the first so many as started in the same commit (in a named lane only the first of the lane). */
+  /** Record the first so many as started in the same commit. */
   readonly start: number
+  /** Of one named lane so many may be recorded as started, those held already included. Default 1: the first of an idle lane. */
+  readonly laneStart?: number | undefined
   /** At most so many events of one named lane, those held already included. */
   readonly laneLimit: number
   /** At most so many events that are `serial`: what a worker handles one by one must not use up its limit. */
@@ -338,7 +342,10 @@ export interface DeadLetter {
 export type NewDeadLetter = Pick<
   DeadLetter,
   'message' | 'reason' | 'lane' | 'priority' | 'progress' | 'error' | 'worker'
->
+> & {
+  /** Only these handlers run when it is replayed. `undefined`: all that are there then. */
+  readonly handlers?: readonly string[] | undefined
+}
 
 export interface DeadLetterQuery {
   readonly type?: string | undefined

@@ -1,15 +1,20 @@
 import type { Clock } from './clock.ts'
+import type { CommandResult } from './command-result.ts'
+import type { EventContext, HandlerContext } from './context.ts'
 import type { Engine } from './engine.ts'
 import { BusError, describe, invalid } from './errors.ts'
 import type { Decision, Failure } from './failure.ts'
+import type { HandlerCall } from './handler-call.ts'
 import type { PluginHooks } from './lifecycle.ts'
 import type { Logger } from './logger.ts'
-import type { EventMessage } from './message.ts'
+import type { AnyDefinition, CommandMessage, EventMessage, Message } from './message.ts'
 import type { Middleware } from './middleware.ts'
 import type { Observer } from './observer.ts'
 import type { Persistence } from './persistence.ts'
+import type { HandlerRegistration } from './registry.ts'
 import { keep, type Signals } from './signals.ts'
-import type { BusStats } from './stats.ts'
+import type { BusStats, HealthWarning } from './stats.ts'
+import type { Burial, DeliveryLease } from './store-host.ts'
 
 /**
  * Adds to a bus what not everybody needs. `install` runs once, while the bus is created and before anything else uses
@@ -42,6 +47,24 @@ export interface PluginHost {
    * plugin may decide: a second call throws.
    */
   onFailure(decide: (failure: Failure) => Decision): void
+  /**
+   * Puts something around each run of a handler, outside of all middleware: cheaper than middleware, and knows the handler.
+   */
+  wrap(wrapper: HandlerWrapper): void
+  /** Raises the signal of a handler's run with this reason, and ends what the run waits for on this bus. */
+  abort(context: HandlerContext, error: BusError): void
+  /** As `bus.execute`. */
+  execute<Result>(command: CommandMessage<unknown, Result>): Promise<CommandResult<Result>>
+  /**
+   * Puts an event into its lane beyond the bound, past filters and middleware; `lease` says which handlers run, and is told.
+   *
+   * @throws {BusError} `INVALID_PAYLOAD`, `UNKNOWN_VERSION`
+   */
+  redeliver(event: EventMessage, lease: DeliveryLease): Promise<void>
+  /** Is told of every stored message that this process moved to the dead letters. */
+  onBuried(listener: (burial: Burial) => void): void
+  /** Is asked what else `bus.health()` should warn of. */
+  onHealth(read: () => readonly HealthWarning[]): void
   /** Publishes an event past filters and publish middleware, beyond the bound. For types that start with `buslane.`. */
   publishSystem(event: EventMessage): void
   /** Stops (`false`) and resumes the claiming of a type from the store; nothing without a store. */
@@ -51,6 +74,35 @@ export interface PluginHost {
   readonly signals: Signals
   readonly clock: Clock
   readonly logger: Logger
+}
+
+/** A run of a handler, as {@link PluginHost.wrap} sees it. */
+export type HandlerRun = (message: Message, context: RunContext) => unknown
+
+/** What a run has beside its context. The same object for every attempt that is made without leaving this process. */
+export interface RunContext extends EventContext {
+  /** Runs of the handler's own function so far, this one not included. */
+  attempts: number
+  /** Whether a store keeps the message. */
+  readonly isStored: boolean
+}
+
+/** What puts something around handlers. */
+export interface HandlerWrapper {
+  /** Throws to refuse the registration of a handler. */
+  readonly accept?: (handler: WrappedHandler) => void
+  /** Asked once for every handler and type, again when handlers change; gives `run` back where it has nothing to do. */
+  readonly around: (handler: WrappedHandler, run: HandlerRun) => HandlerRun
+}
+
+/** A handler that is about to get something around it. */
+export interface WrappedHandler {
+  readonly kind: 'event' | 'command'
+  /** Of the messages that it gets here: a handler of a pattern is asked about for every type. */
+  readonly type: string
+  readonly definition: AnyDefinition | undefined
+  /** The same object for as long as the handler is registered. */
+  readonly registration: HandlerRegistration
 }
 
 /** Installs the plugins; what they asked for at start and stop is given back. */
@@ -76,6 +128,23 @@ export const installPlugins = (
         if (engine.decide) throw invalid(`Another plugin decides about failures already; '${name}' cannot too`)
         engine.decide = decide
       },
+      wrap: ({ accept, around }) => {
+        const about = (kind: 'event' | 'command', type: string, registration: HandlerRegistration): WrappedHandler => {
+          return { kind, type, registration, definition: engine.definitions.get(type) }
+        }
+        routing.wrap({
+          accept: (...facts) => accept?.(about(...facts)),
+          around: (kind, type, registration, run) => around(about(kind, type, registration), run as HandlerRun),
+        })
+      },
+      abort: (context, error) => {
+        ;(context as HandlerCall).abort(error)
+        engine.callAborted(context as HandlerCall, error)
+      },
+      execute: (command) => engine.executing.execute(command),
+      redeliver: (event, lease) => engine.publishing.redeliver(event, engine.definitions.of(event, 'event'), lease),
+      onBuried: (listener) => void engine.buried.add(listener),
+      onHealth: (read) => void engine.warnings.add(read),
       publishSystem: (event) => engine.publishing.publishSystem(event, engine.definitions.of(event, 'event')),
       gate: (type, open) => engine.store?.gate(type, open),
       persistence: engine.persistence,

@@ -17,7 +17,7 @@ import type { Routing } from './routing.ts'
 import { readWhen, type Scheduled, type ScheduledEvent, type Scheduler } from './scheduler.ts'
 import type { SessionState } from './session.ts'
 import type { BusState } from './stats.ts'
-import type { StoreIntent, StoreRunner } from './store-host.ts'
+import type { DeliveryLease, StoreIntent, StoreRunner } from './store-host.ts'
 import { isThenable, noop } from './thenable.ts'
 import type { Timer } from './timers.ts'
 import { Watched } from './watched.ts'
@@ -145,10 +145,22 @@ export class Publishing {
     this.#host.intake.admit(delivery)
   }
 
+  /** Takes in an event once more, with something that says which of its handlers run. */
+  async redeliver(input: EventMessage, definition: AnyDefinition, lease: DeliveryLease): Promise<void> {
+    const message = await decode(input, definition)
+    const delivery = new Delivery(message, definition, HandlerPriority.NORMAL)
+    const { lane, lanes, intake } = this.#host
+    delivery.lease = lease
+    this.#place(delivery, lane ? laneOf(lane, message) : message.sessionId)
+    const at = lanes.acceptedAt()
+    intake.admitStored(delivery, at, at)
+  }
+
   /** Takes in a scheduled event that is due. */
-  admitDue({ message, definition, priority, laneKey }: Scheduled, lateMs: number): void {
+  admitDue({ message, definition, input, priority, laneKey }: Scheduled, lateMs: number): void {
     const { intake, clock } = this.#host
     const delivery = new Delivery(message, definition, priority)
+    delivery.input = input
     this.#place(delivery, laneKey)
     intake.admitDue(delivery, clock.monotonic() - lateMs)
   }
@@ -266,11 +278,11 @@ export class Publishing {
     const session = host.session(delivery.message.sessionId)
     const offer: Offer<Result> = { entrance, delivery, options, call, limit, keeping, input, session }
     if (!isThenable(decoded)) {
-      delivery.message = decoded
+      if (decoded !== input) exchange(delivery, decoded, input)
       return this.#filter(offer, false)
     }
     const filter = (message: EventMessage): Eventually<Result> => {
-      delivery.message = message
+      exchange(delivery, message, input)
       return this.#filter(offer, true)
     }
     const answered = decoded.then(filter, (error) => this.#refuse(event, error, limit))
@@ -418,6 +430,11 @@ const intentOf = <Result>({ delivery, input, options, limit }: Offer<Result>): S
   transaction: options?.transaction,
   signal: limit?.signal ?? options?.signal,
 })
+
+const exchange = (delivery: Delivery, message: EventMessage, input: EventMessage): void => {
+  delivery.message = message
+  delivery.input = input
+}
 
 const requireUnaborted = <Result>(entrance: Entrance<Result>, event: EventMessage, options?: OfferOptions): void => {
   if (options?.signal?.aborted) throw aborted(`${entrance.verb} of '${event.type}'`, options.signal.reason)

@@ -30,6 +30,14 @@ export interface EventHandlerEntry {
   readonly options?: HandlerOptions | undefined
 }
 
+/** What is known of a registered handler; a registry that lists handlers of its own may know less. */
+export type HandlerRegistration = Omit<EventHandlerEntry, 'handler' | 'options'> & {
+  /** The type, or pattern, that it was registered for. */
+  readonly type?: string
+  readonly sessionId?: string
+  readonly options?: (HandlerOptions & CommandHandlerOptions) | undefined
+}
+
 /**
  * Keeps the handlers. This is all that a registry must have; with a registry that has no more, every handler runs at
  * `HandlerPriority.NORMAL`, and the bus keeps track of removed handlers and of patterns itself (R-REG-1).

@@ -9,6 +9,7 @@ import {
   type CommandRegistration,
   type EventHandlerEntry,
   type EventRegistration,
+  type HandlerRegistration,
   type HandlerRegistry,
   isObservableHandlerRegistry,
   isPatternHandlerRegistry,
@@ -23,13 +24,23 @@ export interface Registration extends Disposable {
   remove(): void
 }
 
-type Run = (message: never, call: HandlerCall) => unknown
+/** A handler with what is around it. */
+export type Run = (message: never, call: HandlerCall) => unknown
+
+/** Puts something around each run of a handler. */
+export interface Wrap {
+  /** Throws to refuse a registration. */
+  accept(kind: 'event' | 'command', type: string, registration: HandlerRegistration): void
+  /** Called once for every handler and type, again when handlers change. */
+  around(kind: 'event' | 'command', type: string, registration: HandlerRegistration, run: Run): Run
+}
 
 /** An event handler that was registered through the bus. */
 interface Owner {
   readonly handler: EventHandler
   readonly name: string
   readonly identity: string | undefined
+  readonly registration: HandlerRegistration
   readonly once: boolean
   /** Across scopes and patterns: what "in registration order" means. */
   readonly order: number
@@ -48,6 +59,7 @@ export interface Step {
   readonly priority: number
   readonly owner: Owner | undefined
   readonly once: boolean
+  readonly registration: HandlerRegistration
   /** Runs are counted by the innermost step of the middleware, if there is any. */
   readonly counts: boolean
   readonly index: number
@@ -63,6 +75,7 @@ export type Plan = readonly Step[]
 /** Who does a command. */
 export interface CommandEntry {
   name: string
+  registration: HandlerRegistration
   handler: CommandHandler | undefined
   run: Run
   counts: boolean
@@ -88,6 +101,7 @@ export class Routing {
   readonly registry: HandlerRegistry
   publishHooks: readonly NonNullable<Middleware['publish']>[] = []
   #middleware: readonly Middleware[] = []
+  #wraps: readonly Wrap[] = []
   #version = 0
   #order = 0
   /** Plans by type until something changes: of the bus, which sessions without handlers of their own share. */
@@ -132,6 +146,24 @@ export class Routing {
     return { [Symbol.dispose]: () => this.#setMiddleware(this.#middleware.filter((other) => other !== own)) }
   }
 
+  /** What is put around is outside of all middleware. */
+  wrap(wrap: Wrap): void {
+    this.#wraps = [...this.#wraps, wrap]
+    this.#setMiddleware(this.#middleware)
+  }
+
+  #compose(
+    kind: 'event' | 'command',
+    type: string,
+    registration: HandlerRegistration,
+    handler: Run,
+  ): { readonly run: Run; readonly counts: boolean } {
+    const hooks = this.#middleware.flatMap((middleware) => middleware[kind] ?? [])
+    const counts = hooks.length + this.#wraps.length > 0
+    const run = counts ? compose<HandlerCall>(hooks, handler) : handler
+    return { counts, run: this.#wraps.reduceRight((inner, wrap) => wrap.around(kind, type, registration, inner), run) }
+  }
+
   /** Registers an event handler, or a pattern handler if `type` is a pattern. */
   on(type: string, sessionId: string, handler: EventHandler, options: HandlerOptions): Registration {
     const { registry } = this
@@ -146,12 +178,14 @@ export class Routing {
       priority: priority ?? HandlerPriority.NORMAL,
       options,
     }
+    for (const wrap of this.#wraps) wrap.accept('event', type, registered)
     const once = options.once === true
     const identity = identityOf(type, sessionId, options.name)
     const owner: Owner = {
       handler,
       name,
       identity,
+      registration: registered,
       once,
       order: this.#order++,
       removed: false,
@@ -182,7 +216,6 @@ export class Routing {
     const { registry } = this
     const name = options.name ?? nameOf(handler)
     const kept = this.#kept.get(sessionId)?.get(type)
-    const entry: CommandEntry = kept && !kept.handler ? kept : { name, handler, run: noop, counts: false, version: -1 }
     const own: CommandHandler = (command, context) => handler(command, context)
     const registered: CommandRegistration = {
       type,
@@ -192,14 +225,17 @@ export class Routing {
       priority: HandlerPriority.NORMAL,
       options,
     }
+    for (const wrap of this.#wraps) wrap.accept('command', type, registered)
+    const entry: CommandEntry = kept && !kept.handler ? kept : newEntry(registered, handler)
     if (entry !== kept) {
-      registry.registerCommandHandler(registered)
+      // First, since whoever hears of the registration may ask for it.
       this.#commands.set(registered.handler, entry)
+      registry.registerCommandHandler(registered)
       if (!isRemovableHandlerRegistry(registry)) {
         getOrMake(this.#kept, sessionId, () => new Map<string, CommandEntry>()).set(type, entry)
       }
     }
-    Object.assign(entry, { name, handler: own, version: -1 })
+    Object.assign(entry, { name, registration: registered, handler: own, version: -1 })
     const remove = (): void => {
       if (entry.handler !== own) return
       entry.handler = undefined
@@ -224,17 +260,24 @@ export class Routing {
     if (!handler) return undefined
     let entry = this.#commands.get(handler)
     if (!entry) {
-      entry = { name: nameOf(handler), handler, run: noop, counts: false, version: -1 }
+      entry = newEntry({ name: nameOf(handler), priority: HandlerPriority.NORMAL }, handler)
       this.#commands.set(handler, entry)
     }
     if (!entry.handler) return sessionId === BUS ? undefined : this.command(type, BUS)
     if (entry.version !== this.#version) {
-      const hooks = this.#middleware.flatMap(({ command }) => command ?? [])
       entry.version = this.#version
-      entry.counts = hooks.length > 0
-      entry.run = entry.counts ? compose<HandlerCall>(hooks, entry.handler) : entry.handler
+      Object.assign(entry, this.#compose('command', type, entry.registration, entry.handler))
     }
     return entry
+  }
+
+  /** A stored command goes the way of an event with one handler, whose name in the store is the command's type. */
+  commandPlan(type: string, sessionId: string): Plan {
+    const entry = this.command(type, sessionId)
+    if (!entry) return []
+    const { run, counts, name, registration } = entry
+    const facts = { priority: HandlerPriority.NORMAL, owner: undefined, once: false, index: 0, groupEnd: 1, sole: true }
+    return [{ run, counts, name, registration, identity: type, ...facts }]
   }
 
   plan(type: string, sessionId: string): Plan {
@@ -264,16 +307,16 @@ export class Routing {
     for (const [pattern, matches] of this.#patterns) {
       if ((pattern.sessionId === BUS || pattern.sessionId === sessionId) && matches(type)) entries.push(pattern)
     }
-    const hooks = this.#middleware.flatMap(({ event }) => event ?? [])
     const plan = entries
       .map((entry) => ({ entry, owner: this.#owners.get(entry.handler) }))
       .filter(({ owner }) => !owner?.removed)
       .sort((a, b) => byPriority(a.entry, b.entry) || (a.owner?.order ?? 0) - (b.owner?.order ?? 0))
       .map(({ entry, owner }, index): Step => {
         const handler = owner?.handler ?? entry.handler
+        const registration = owner?.registration ?? entry
         return {
-          run: hooks.length > 0 ? compose<HandlerCall>(hooks, handler) : handler,
-          counts: hooks.length > 0,
+          ...this.#compose('event', type, registration, handler),
+          registration,
           name: entry.name,
           identity: owner ? owner.identity : entry.name,
           priority: entry.priority,
@@ -322,6 +365,10 @@ export class Routing {
     this.#busPlans.clear()
     this.#plans.clear()
   }
+}
+
+const newEntry = (registration: HandlerRegistration, handler: CommandHandler): CommandEntry => {
+  return { name: registration.name, registration, handler, run: noop, counts: false, version: -1 }
 }
 
 /** Whether the count rose from 0 or fell to it. */

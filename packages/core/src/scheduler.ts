@@ -21,16 +21,22 @@ export interface ScheduledEvent {
 export class Scheduled extends Timer {
   readonly message: EventMessage
   readonly definition: AnyDefinition
+  readonly input: EventMessage | undefined
   readonly priority: number
   readonly laneKey: string | undefined
   readonly session: SessionState | undefined
   fired = false
   readonly #scheduler: Scheduler
 
-  constructor(dueAt: number, { message, definition, priority, laneKey, session }: Delivery, scheduler: Scheduler) {
+  constructor(
+    dueAt: number,
+    { message, definition, input, priority, laneKey, session }: Delivery,
+    scheduler: Scheduler,
+  ) {
     super(dueAt)
     this.message = message
     this.definition = definition
+    this.input = input
     this.priority = priority
     this.laneKey = laneKey
     this.session = session

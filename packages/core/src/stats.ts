@@ -51,7 +51,14 @@ export interface StoredStats extends StoreRunCounts {
 
 /** Something an operator should look at. */
 export interface HealthWarning {
-  readonly code: 'BACKPRESSURE' | 'BUS_LANE_WAITING' | 'NOT_STARTED' | 'PERSISTENCE_DEGRADED' | 'UNHANDLED'
+  /** One of the bus's own, or a plugin's. */
+  readonly code:
+    | 'BACKPRESSURE'
+    | 'BUS_LANE_WAITING'
+    | 'NOT_STARTED'
+    | 'PERSISTENCE_DEGRADED'
+    | 'UNHANDLED'
+    | (string & {})
   readonly message: string
 }
 

@@ -41,13 +41,14 @@ export const connectStore = (
     after: (delayMs, callback) => engine.timers.after(delayMs, callback),
     cancel: (timer) => engine.timers.cancel(timer),
     *handledTypes() {
-      for (const type of routing.heard.keys()) {
-        const definition = definitions.get(type)
-        if (definition?.kind === 'event' && !definition.system) yield definition
+      for (const definition of definitions.all()) {
+        const { kind, type, system } = definition
+        const heard = kind === 'event' ? routing.heard.has(type) : routing.command(type, BUS)
+        if (heard && !system) yield definition
       }
     },
     definition: (type) => definitions.get(type),
-    plan: (type, sessionId) => engine.plan({ type, sessionId }),
+    plan: (type, sessionId) => engine.plan({ type, sessionId, kind: definitions.get(type)?.kind ?? 'event' }),
     hasSessionHandlers: (type) => routing.heardInSessions(type),
     hasSession: (id) => id === BUS || engine.sessions.has(id),
     laneIdle: (key) => lanes.lane(key) === undefined,
@@ -72,6 +73,9 @@ export const connectStore = (
         ...(dueAt !== undefined && { dueAt }),
         durability: 'stored',
       })
+    },
+    buried: (burial) => {
+      for (const told of engine.buried) told(burial)
     },
     lost: (delivery, error) => {
       if (delivery.state === 'waiting') {

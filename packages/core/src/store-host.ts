@@ -2,11 +2,11 @@ import type { Clock } from './clock.ts'
 import type { Delivery } from './delivery.ts'
 import type { BusError } from './errors.ts'
 import type { Logger } from './logger.ts'
-import type { AnyDefinition, EventMessage } from './message.ts'
+import type { AnyDefinition, EventMessage, Message } from './message.ts'
 import type { PublishReceipt } from './options.ts'
 import type { HandlerOutcome } from './outcome.ts'
 import type { Observer } from './observer.ts'
-import type { EventLog, EventStore } from './persistence.ts'
+import type { DeadReason, EventLog, EventStore, Progress, StoredError } from './persistence.ts'
 import type { Plan } from './routing.ts'
 import type { Scheduled, ScheduledEvent, When } from './scheduler.ts'
 import type { Timer } from './timers.ts'
@@ -51,6 +51,14 @@ export interface StoreIntent {
   readonly signal?: AbortSignal | undefined
 }
 
+/** A stored message that was moved to the dead letters by this process. */
+export interface Burial {
+  readonly message: Message & { readonly kind: 'event' | 'command' }
+  readonly reason: DeadReason
+  readonly progress: Progress
+  readonly error?: StoredError | undefined
+}
+
 /** What the runner of a store needs of the bus. */
 export interface StoreHost {
   readonly name: string
@@ -93,6 +101,8 @@ export interface StoreHost {
   unschedule(scheduled: Scheduled): boolean
   /** An event was stored. */
   accepted(delivery: Delivery, dueAt: number | undefined): void
+  /** It was moved to the dead letters. */
+  buried(burial: Burial): void
   /** Its lease is lost: aborts what runs of it, or takes it away. */
   lost(delivery: Delivery, error: BusError): void
   /** The store cannot be used, or can be again. */

@@ -231,7 +231,7 @@ describe('telling of failures', () => {
 })
 
 describe('failures of failure events', () => {
-  it('fault 8: a failing handler of the failure event does not loop', async () => {
+  it('C-55 fault 8: a failing handler of the failure event does not loop', async () => {
     const { bus, fail } = await setUp()
     let calls = 0
     bus.on(EventHandlerFailed, () => {

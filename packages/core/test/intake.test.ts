@@ -59,7 +59,7 @@ describe('strategy wait', () => {
     expect(bus.stats()).toMatchObject({ capacity: 10_000, waiting: 10_000, blocked: 1 })
   })
 
-  it('R-Q-1 releases publishers in the order they came', async () => {
+  it('C-82 R-Q-1 releases publishers in the order they came', async () => {
     const { bus, gate, handled } = await plugged({ capacity: 1 })
     const released: number[] = []
     const publishes = [1, 2, 3, 4, 5].map((n) => bus.publish(Tick(n)).then(() => released.push(n)))
@@ -89,7 +89,7 @@ describe('strategy wait', () => {
     await bus.idle()
   })
 
-  it('R-Q-1 releases a publisher by its signal, and the event is not accepted', async () => {
+  it('C-82 R-Q-1 releases a publisher by its signal, and the event is not accepted', async () => {
     const { bus, gate, handled } = await plugged({ capacity: 1 })
     await bus.publish(Tick(1))
     const controller = new AbortController()
@@ -214,7 +214,7 @@ describe('strategy wait', () => {
 })
 
 describe('strategy reject', () => {
-  it('R-Q-1 refuses with QUEUE_FULL, and says what to do', async () => {
+  it('C-81 R-Q-1 refuses with QUEUE_FULL, and says what to do', async () => {
     const { bus, gate, handled } = await plugged({ capacity: 2, strategy: 'reject' })
     await bus.publish(Tick(1))
     await bus.publish(Tick(2))
@@ -298,7 +298,7 @@ describe('strategy drop-oldest', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('fault 7: R-Q-3 never drops a scheduled event', async () => {
+  it('C-28 fault 7: R-Q-3 never drops a scheduled event', async () => {
     const { bus, clock, gate, handled } = await plugged({ capacity: 2, strategy: 'drop-oldest' })
     await bus.schedule(Tick(1), { delayMs: 10 })
     await bus.schedule(Tick(2), { delayMs: 10 })
@@ -322,7 +322,7 @@ describe('strategy drop-oldest', () => {
     expect(handled).toEqual([1, 3])
   })
 
-  it('R-Q-3 never drops an event whose handler waits for a retry', async () => {
+  it('C-28 R-Q-3 never drops an event whose handler waits for a retry', async () => {
     const clock = new VirtualClock()
     const attempts: number[] = []
     const bus = createBus({
@@ -472,7 +472,7 @@ describe('entry beyond the bound', () => {
     }
   })
 
-  it('R-Q-4 admits what a handler publishes into a full queue, and neither deadlocks nor loses', async () => {
+  it('C-79 R-Q-4 admits what a handler publishes into a full queue, and neither deadlocks nor loses', async () => {
     const Many = defineEvent<number>('many')
     const bus = createBus({ queue: { capacity: 1 } })
     const handled: number[] = []
@@ -485,6 +485,24 @@ describe('entry beyond the bound', () => {
     await bus.idle()
     expect(handled).toEqual(Array.from({ length: 1000 }, (_, n) => n))
   })
+
+  it.each([1, 5])(
+    'C-79 R-Q-4 a handler fills the queue that it waits behind, %i lanes at once',
+    async (concurrency) => {
+      const bus = createBus({ queue: { capacity: 1 }, concurrency, lane: () => undefined })
+      const handled: number[] = []
+      bus.on(Tick, async ({ payload }, context) => {
+        handled.push(payload)
+        await Promise.all(
+          [2 * payload, 2 * payload + 1].filter((next) => next < 128).map((n) => context.publish(Tick(n))),
+        )
+      })
+      await bus.start()
+      await bus.publish(Tick(1))
+      await bus.idle()
+      expect(handled.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 127 }, (_, index) => index + 1))
+    },
+  )
 
   it('R-Q-4 admits what a handler publishes through the bus as well', async () => {
     const bus = createBus({ queue: { capacity: 1 } })

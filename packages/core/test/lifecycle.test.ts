@@ -130,7 +130,7 @@ describe('start', () => {
 })
 
 describe('stop', () => {
-  it('fault 5: R-STOP-1 finishes what runs and what is queued', async () => {
+  it('C-73 fault 5: R-STOP-1 finishes what runs and what is queued', async () => {
     const { bus, clock, done } = await running()
     bus.on(Job, async ({ payload }) => {
       await new Promise<void>((resolve) => void clock.setTimer(resolve, 10))
@@ -144,7 +144,7 @@ describe('stop', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('fault 5: R-PUB-5 reports what it could not finish: running, waiting, scheduled, and in which session', async () => {
+  it('C-73 C-78 fault 5: R-PUB-5 reports what it could not finish: running, waiting, scheduled, and in which session', async () => {
     const { bus, clock } = await running()
     const reasons: unknown[] = []
     bus.on(Job, (_event, { signal }) => {
@@ -172,7 +172,7 @@ describe('stop', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('R-STOP-1 waits for timeoutMs and no longer: 10 seconds by default', async () => {
+  it('C-73 C-74 R-STOP-1 waits for timeoutMs and no longer: 10 seconds by default', async () => {
     const { bus, clock } = await running()
     bus.on(Job, () => deferred().promise)
     await bus.publish(Job(1))
@@ -183,6 +183,22 @@ describe('stop', () => {
     await clock.advance(2)
     await stop
     expect(bus.state).toBe('stopped')
+  })
+
+  it('C-74 R-STOP-1 raises no signal before the deadline', async () => {
+    const { bus, clock } = await running()
+    const raisedAt: number[] = []
+    bus.on(Job, async (_event, { signal }) => {
+      signal.addEventListener('abort', () => raisedAt.push(clock.monotonic()))
+      await deferred().promise
+    })
+    await bus.publish(Job(1))
+    await settle()
+    const begunAt = clock.monotonic()
+    const stop = bus.stop({ timeoutMs: 3000 })
+    await clock.advance(5000)
+    await stop
+    expect(raisedAt).toEqual([begunAt + 3000])
   })
 
   it('R-STOP-1 with a timeout of 0 aborts at once', async () => {
@@ -261,7 +277,7 @@ describe('stop', () => {
     await expect(stop).resolves.toMatchObject({ finished: 1, aborted: 1, left: [] })
   })
 
-  it('R-PUB-5 refuses outside work as soon as it began, and takes that of finishing handlers', async () => {
+  it('C-76 C-78 R-PUB-5 refuses outside work as soon as it began, and takes that of finishing handlers', async () => {
     const { bus, done } = await running()
     const gate = deferred()
     bus.on(Job, async ({ payload }, context) => {
@@ -338,7 +354,7 @@ describe('stop', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
-  it('R-STOP-2 stopping twice, at once or later, does it once', async () => {
+  it('C-77 R-STOP-2 stopping twice, at once or later, does it once', async () => {
     const { bus } = await running()
     bus.on(Job, settle)
     void bus.publish(Job(1))
@@ -347,7 +363,7 @@ describe('stop', () => {
     await expect(bus.stop()).resolves.toEqual({ finished: 0, aborted: 0, released: 0, left: [] })
   })
 
-  it('R-STOP-2 start and stop queue up, in the order of the calls', async () => {
+  it('C-77 R-STOP-2 start and stop queue up, in the order of the calls', async () => {
     const log: string[] = []
     const bus = createBus({ plugins: [noting('p', log)] })
     log.length = 0
@@ -488,7 +504,7 @@ describe('many buses', () => {
     await Promise.all([outer.stop(), inner.stop()])
   })
 
-  it('500 starts and stops of one bus under load leak no timer and lose no count', async () => {
+  it('C-77 500 starts and stops of one bus under load leak no timer and lose no count', async () => {
     const clock = new VirtualClock()
     const bus = createBus({ clock, logger: recordingLogger() })
     bus.on(Job, () => undefined)

@@ -133,7 +133,7 @@ describe('accepting', () => {
     expect(handled).toEqual(['a', 'b', 'c'])
   })
 
-  it('fault 2: a publish does not wait for events that are scheduled for later', async () => {
+  it('C-27 fault 2: a publish does not wait for events that are scheduled for later', async () => {
     const clock = new VirtualClock()
     const bus = await runningBus({ clock })
     await bus.schedule(Other('tomorrow'), { delayMs: 86_400_000 })
@@ -148,7 +148,7 @@ describe('accepting', () => {
 })
 
 describe('before start', () => {
-  it('R-PUB-2 buffers events, visibly, and handles them in order once started', async () => {
+  it('C-83 R-PUB-2 buffers events, visibly, and handles them in order once started', async () => {
     const bus = quietBus()
     const handled: string[] = []
     bus.on(Placed, ({ payload }) => void handled.push(payload))
@@ -198,7 +198,7 @@ describe('before start', () => {
   })
 
   it.each(['wait', 'reject', 'rate-limit'] as const)(
-    'R-PUB-2 refuses what a full buffer cannot take, with %s',
+    'C-83 R-PUB-2 refuses what a full buffer cannot take, with %s',
     async (strategy) => {
       const clock = new VirtualClock()
       const bus = quietBus({ clock, queue: { capacity: 2, strategy } })
@@ -223,7 +223,7 @@ describe('before start', () => {
   it.each([
     ['drop-newest', 'dropped', ['a', 'b']],
     ['drop-oldest', 'accepted', ['b', 'c']],
-  ] as const)('R-PUB-2 keeps the bound of the buffer with %s', async (strategy, status, kept) => {
+  ] as const)('C-83 R-PUB-2 keeps the bound of the buffer with %s', async (strategy, status, kept) => {
     const bus = quietBus({ queue: { capacity: 2, strategy } })
     const handled: string[] = []
     bus.on(Placed, ({ payload }) => void handled.push(payload))

@@ -79,7 +79,7 @@ describe('when', () => {
     expect(order.slice(2)).toEqual(['urgent', 'early'])
   })
 
-  it('R-SCH-1 delays beyond 2^31-1 ms work', async () => {
+  it('C-33 R-SCH-1 delays beyond 2^31-1 ms work', async () => {
     const { bus, clock, fired } = await running()
     const delayMs = 40 * DAY
     await bus.schedule(Due('a'), { delayMs })
@@ -89,7 +89,7 @@ describe('when', () => {
     expect(fired).toEqual([`a at ${delayMs}`])
   })
 
-  it('R-SCH-1 never asks the clock for more than 2^31-1 ms', async () => {
+  it('C-33 R-SCH-1 never asks the clock for more than 2^31-1 ms', async () => {
     const clock = new VirtualClock()
     const delays: number[] = []
     const setTimer = clock.setTimer.bind(clock)
@@ -126,7 +126,7 @@ describe('when', () => {
     expect(waited).toEqual([0])
   })
 
-  it('fault 10: R-SCH-1 future events cost one timer and no wake-ups', async () => {
+  it('C-26 fault 10: R-SCH-1 future events cost one timer and no wake-ups', async () => {
     const { bus, clock, fired } = await running()
     for (let n = 0; n < 10_000; n++) await bus.schedule(Due(`${n}`), { delayMs: 1_000_000 + n })
     expect(clock.pendingTimers).toBe(1)
@@ -138,7 +138,7 @@ describe('when', () => {
     await bus.stop()
   })
 
-  it('fault 10: future events are not in the queue, so they do not keep idle waiting', async () => {
+  it('C-27 fault 10: future events are not in the queue, so they do not keep idle waiting', async () => {
     const { bus } = await running()
     await bus.schedule(Due('a'), { delayMs: 10_000 })
     await bus.idle()
@@ -180,7 +180,7 @@ describe('clocks', () => {
     Object.assign(process.env, zone === undefined ? {} : { TZ: zone })
   })
 
-  it('R-SCH-2 a delay does not notice when the wall clock steps', async () => {
+  it('C-31 R-SCH-2 a delay does not notice when the wall clock steps', async () => {
     const { bus, clock, fired } = await running()
     await bus.schedule(Due('a'), { delayMs: 1000 })
     clock.stepWall(DAY)

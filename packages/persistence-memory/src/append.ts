@@ -113,8 +113,8 @@ const placeOf = (db: Database, row: Row, { keep }: NewEvent, { now, worker, toke
       lane.held.size < KEPT_OF_ONE_LANE &&
       lane.ready.peek() === undefined)
   if (!mayKeep) return { state: 'ready' }
-  // A lane that is not there is idle: this event is its first.
-  const started = keep.start !== undefined && !lane
+  const started =
+    keep.start !== undefined && (lane?.held.size ?? 0) < (row.lane === undefined ? 1 : (keep.laneStart ?? 1))
   if (started) {
     row.unreported = 1
     row.handlers = [...keep.start]

@@ -93,7 +93,8 @@ class Claim {
 
   #take(row: Row, { handlers }: ClaimType): void {
     const { events } = this.#db
-    const isFirst = row.lane === undefined || events.lanes.get(row.lane)?.holder === undefined
+    const heldOfLane = row.lane === undefined ? 0 : (events.lanes.get(row.lane)?.held.size ?? 0)
+    const isSoon = row.lane === undefined || heldOfLane < (this.#request.laneStart ?? 1)
     const expired = row.handlers === undefined && isOver(row, this.#now)
     const { unreported, handlers: recorded } = row
     const place: RunningPlace = {
@@ -105,7 +106,7 @@ class Claim {
     }
     events.move(row, place)
     if (row.serial) this.#serialLeft--
-    const start = handlers !== undefined && isFirst && !expired && this.#startsLeft > 0
+    const start = handlers !== undefined && isSoon && !expired && this.#startsLeft > 0
     if (start) {
       this.#startsLeft--
       recordStart({ row, place }, handlers)

@@ -29,7 +29,7 @@ export class MemoryDeadLetters implements DeadLetterStore {
         key,
         serial: false,
         orderOffsetMs: 0,
-        handlers: undefined,
+        handlers: letter.handlers,
         letter: {
           key,
           message,

@@ -5,15 +5,16 @@ import type { StoreContext } from './context.ts'
 import { NOW, PREPARED } from './database.ts'
 import { isUuid } from './ids.ts'
 
-/** One stored event. */
+/** What was stored, as one row: many cost more to send and to read than to make. */
 export interface InsertedRow {
-  readonly key: string
-  readonly idempotency_key: string | null
-  readonly accepted_at: number
-  readonly order_key: number
-  readonly due_at: number
-  readonly leased: boolean
-  readonly started: boolean
+  /** When they were accepted. */
+  readonly now: number
+  /** Of the stored events, in the order in which they were given; null if there are none. */
+  readonly keys: string | null
+  /** One letter for each of them: `s` leased and started, `l` leased, `-` neither. */
+  readonly leases: string | null
+  /** JSON array of their idempotency keys; null if no event has one. */
+  readonly idempotency_keys: string | null
 }
 
 const MAX_PREPARED = 16
@@ -46,7 +47,8 @@ export const insertEvents = (
     steps.push(sql`me as materialized (
       select worker from ${db.workers} where worker = ${worker}::uuid and dead_at is null for key share)`)
   }
-  steps.push(given(events, logs, enterLater))
+  const plain = !keyed && !entering
+  steps.push(given(plain ? 'fresh' : 'given', events, logs, { enterLater, keyed }))
   // Whoever inserts a key first has it: the unique index makes the other wait for the commit, and then find it taken. Sorted, so
   // that two appends with the same keys do not wait for each other.
   if (keyed) {
@@ -56,10 +58,12 @@ export const insertEvents = (
       on conflict do nothing
       returning key)`)
   }
-  steps.push(sql`fresh as materialized (
-    select g.*${entering ? inLane : sql``}
-    from given g
-    ${keyed ? sql`where g.idempotency_key is null or g.idempotency_key in (select key from keys)` : sql``})`)
+  if (!plain) {
+    steps.push(sql`fresh as materialized (
+      select g.*${entering ? inLane : sql``}
+      from given g
+      ${keyed ? sql`where g.idempotency_key is null or g.idempotency_key in (select key from keys)` : sql``})`)
+  }
   if (entering) steps.push(enterLanes(db.lanes, working))
   steps.push(insert(db.events, { entering, working, token }))
   if (logged) {
@@ -68,15 +72,16 @@ export const insertEvents = (
       select accepted_at, kind, id, type, version, session_id, payload, headers from fresh where logged order by ord)`)
   }
   // A plan for any number of rows expects few, and is a good one for few, or where nothing is joined.
-  const prepared = events.length <= MAX_PREPARED || !(keyed || entering)
+  const prepared = events.length <= MAX_PREPARED || plain
   const statement = sql<InsertedRow>`
     ${prepared ? PREPARED : sql``}
     with ${sql.join(steps)}
     select
-      key::text as key, idempotency_key, accepted_at::float8 as accepted_at, order_key, due_at::float8 as due_at,
-      token is not null as leased, started
-    from stored
-    order by stored.key`
+      ${NOW}::float8 as now,
+      string_agg(key::text, ' ' order by key) as keys,
+      string_agg(case when token is null then '-' when started then 's' else 'l' end, '' order by key) as leases,
+      ${keyed ? sql`json_agg(idempotency_key order by key)::text` : sql`null`} as idempotency_keys
+    from stored`
   return { statement, token }
 }
 
@@ -87,41 +92,102 @@ const inLane = sql`,
 
 /** The events as rows, with their times: all by the clock at the start of the statement. */
 const given = (
+  name: 'given' | 'fresh',
   events: readonly NewEvent[],
   logs: ((type: string) => boolean) | undefined,
-  enterLater: boolean,
+  { enterLater, keyed }: { readonly enterLater: boolean; readonly keyed: boolean },
 ): RawBuilder<unknown> => {
-  const column = <Value>(of: (event: NewEvent) => Value): readonly Value[] => events.map(of)
-  const message = (name: 'kind' | 'id' | 'type' | 'version' | 'sessionId' | 'payload' | 'headers') =>
-    column((event) => event.message[name])
-  return sql`given as materialized (
+  const { facets, of } = facetsOf(events)
+  const column = <Value>(value: (event: NewEvent) => Value): readonly Value[] => events.map(value)
+  const hasLanes = events.some(({ lane }) => lane !== undefined)
+  // Read by every statement that inserts, whether this one has such events or not.
+  return sql`${sql.raw(name)} as ${name === 'given' ? sql`materialized` : sql``} (
     select
-      i.*, c.accepted_at, t.due_at, greatest(c.accepted_at, t.due_at) as base_at,
-      case when i.order_offset is null then i.priority
-        else greatest(c.accepted_at, t.due_at)::float8 + i.order_offset end as order_key,
-      t.due_at <= c.accepted_at ${enterLater ? sql`and i.lane is null` : sql``} as due
+      i.*, f.*, c.accepted_at, t.due_at, greatest(c.accepted_at, t.due_at) as base_at,
+      ${hasLanes ? sql`` : sql`null::text as lane,`} ${keyed ? sql`` : sql`null::text as idempotency_key,`}
+      case when f.order_offset is null then f.priority
+        else greatest(c.accepted_at, t.due_at)::float8 + f.order_offset end as order_key,
+      t.due_at <= c.accepted_at ${enterLater && hasLanes ? sql`and i.lane is null` : sql``} as due
     from (select ${NOW} as accepted_at) c
     cross join unnest(
-      ${message('kind')}::text[], ${message('id')}::text[], ${message('type')}::text[], ${message('version')}::int[],
-      ${message('sessionId')}::text[], ${message('payload')}::text[], ${message('headers')}::text[],
-      ${column(({ lane }) => lane ?? null)}::text[], ${column(({ serial }) => serial)}::boolean[],
-      ${column(({ priority }) => priority)}::float8[], ${column(({ orderOffsetMs }) => orderOffsetMs ?? null)}::float8[],
-      ${column(({ due }) => (due && 'at' in due ? whole(due.at) : null))}::bigint[],
-      ${column(({ due }) => (due && 'delayMs' in due ? whole(due.delayMs) : null))}::bigint[],
-      ${column(({ expiresInMs }) => (expiresInMs === undefined ? null : whole(expiresInMs)))}::bigint[],
-      ${column(({ idempotencyKey }) => idempotencyKey ?? null)}::text[], ${column(({ onCrash }) => onCrash)}::text[],
-      ${column(({ keep }) => keep !== undefined)}::boolean[],
-      ${column(({ keep }) => (keep?.start ? JSON.stringify(keep.start) : null))}::text[],
-      ${column(({ mine }) => mine)}::boolean[],
-      ${column(({ message: { kind, type } }) => logs !== undefined && kind === 'event' && logs(type))}::boolean[]
+      ${column(({ message }) => message.id)}::text[], ${column(({ message }) => message.sessionId)}::text[],
+      ${column(({ message }) => message.payload)}::text[], ${column(({ message }) => message.headers)}::text[]
+      ${hasLanes ? sql`, ${column(({ lane }) => lane ?? null)}::text[]` : sql``}
+      ${keyed ? sql`, ${column(({ idempotencyKey }) => idempotencyKey ?? null)}::text[]` : sql``}
+      ${facets.length > 1 ? sql`, ${of}::int[]` : sql``}
     ) with ordinality as i(
-      kind, id, type, version, session_id, payload, headers, lane, serial, priority, order_offset, due_on, delay_ms, expires_in,
-      idempotency_key, on_crash, keep, handlers, mine, logged, ord)
-    cross join lateral (select coalesce(i.due_on, c.accepted_at + i.delay_ms, c.accepted_at) as due_at) t)`
+      id, session_id, payload, headers ${hasLanes ? sql`, lane` : sql``} ${keyed ? sql`, idempotency_key` : sql``}
+      ${facets.length > 1 ? sql`, facet` : sql``}, ord)
+    ${facets.length > 1 ? sql`join ${facetRows(facets, logs)} on f.number = i.facet` : sql`cross join ${facetRow(facets[0]!, logs)}`}
+    cross join lateral (select coalesce(f.due_on, c.accepted_at + f.delay_ms, c.accepted_at) as due_at) t)`
 }
 
+/** What many events of an append have alike: it is sent once. */
+type Facet = Pick<
+  NewEvent,
+  'serial' | 'priority' | 'orderOffsetMs' | 'due' | 'expiresInMs' | 'onCrash' | 'keep' | 'mine'
+> & {
+  readonly message: Pick<NewEvent['message'], 'kind' | 'type' | 'version'>
+}
+
+/** The different facets, nearly: an event is compared with the one before. `of`: the number of each event's, from 1. */
+const facetsOf = (
+  events: readonly NewEvent[],
+): { readonly facets: readonly Facet[]; readonly of: readonly number[] } => {
+  const facets: Facet[] = []
+  let last: Facet | undefined
+  const of = events.map((event) => {
+    if (last === undefined || !isAlike(last, event)) facets.push((last = event))
+    return facets.length
+  })
+  return { facets, of }
+}
+
+const isAlike = (a: Facet, b: Facet): boolean =>
+  a.message.type === b.message.type &&
+  a.message.version === b.message.version &&
+  a.message.kind === b.message.kind &&
+  a.serial === b.serial &&
+  a.priority === b.priority &&
+  a.orderOffsetMs === b.orderOffsetMs &&
+  a.due === b.due &&
+  a.expiresInMs === b.expiresInMs &&
+  a.onCrash === b.onCrash &&
+  (a.keep === undefined) === (b.keep === undefined) &&
+  a.keep?.start === b.keep?.start &&
+  a.keep?.laneStart === b.keep?.laneStart &&
+  a.mine === b.mine
+
+type Logs = ((type: string) => boolean) | undefined
+
+/** Name, type and value of the columns of a facet. */
+const FACET: readonly (readonly [string, string, (facet: Facet, logs: Logs) => unknown])[] = [
+  ['kind', 'text', ({ message }) => message.kind],
+  ['type', 'text', ({ message }) => message.type],
+  ['version', 'int', ({ message }) => message.version],
+  ['serial', 'boolean', ({ serial }) => serial],
+  ['priority', 'float8', ({ priority }) => priority],
+  ['order_offset', 'float8', ({ orderOffsetMs }) => orderOffsetMs ?? null],
+  ['due_on', 'bigint', ({ due }) => (due && 'at' in due ? whole(due.at) : null)],
+  ['delay_ms', 'bigint', ({ due }) => (due && 'delayMs' in due ? whole(due.delayMs) : null)],
+  ['expires_in', 'bigint', ({ expiresInMs }) => (expiresInMs === undefined ? null : whole(expiresInMs))],
+  ['on_crash', 'text', ({ onCrash }) => onCrash],
+  ['keep', 'boolean', ({ keep }) => keep !== undefined],
+  ['handlers', 'text', ({ keep }) => (keep?.start ? JSON.stringify(keep.start) : null)],
+  ['lane_start', 'int', ({ keep }) => keep?.laneStart ?? 1],
+  ['mine', 'boolean', ({ mine }) => mine],
+  ['logged', 'boolean', ({ message: { kind, type } }, logs) => logs !== undefined && kind === 'event' && logs(type)],
+]
+
+const facetRow = (facet: Facet, logs: Logs): RawBuilder<unknown> => sql`(
+  select ${sql.join(FACET.map(([name, type, value]) => sql`${value(facet, logs)}::${sql.raw(type)} as ${sql.id(name)}`))}) f`
+
+const facetRows = (facets: readonly Facet[], logs: Logs): RawBuilder<unknown> => sql`unnest(
+  ${sql.join(FACET.map(([, type, value]) => sql`${facets.map((facet) => value(facet, logs))}::${sql.raw(type)}[]`))}
+  ) with ordinality as f(${sql.join(FACET.map(([name]) => sql.id(name)))}, number)`
+
 /** Never early: a fraction of a millisecond is rounded up. */
-const whole = (ms: number): number => Math.min(Math.max(Math.ceil(ms), -MAX_TIME), MAX_TIME)
+export const whole = (ms: number): number => Math.min(Math.max(Math.ceil(ms), -MAX_TIME), MAX_TIME)
 
 /**
  * Counts the events that are due into their lanes, before they are inserted: the rows are locked in the order of their names until
@@ -167,7 +233,7 @@ const insert = (
     ? sql`(f.due and f.keep and exists (select from me)${entering ? sql` and (f.lane is null or coalesce(l.given, false))` : sql``})`
     : sql`false`
   const started = working
-    ? sql`(${kept} and f.handlers is not null${entering ? sql` and (f.lane is null or (l.held = f.together and f.place = 1))` : sql``})`
+    ? sql`(${kept} and f.handlers is not null${entering ? sql` and (f.lane is null or l.held - f.together + f.place <= f.lane_start)` : sql``})`
     : sql`false`
   return sql`stored as (
     insert into ${events} (

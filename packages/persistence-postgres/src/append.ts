@@ -1,7 +1,7 @@
 import { type Appended, BusError, type NewEvent } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
 import type { StoreContext } from './context.ts'
-import { insertEvents, type InsertedRow } from './append-statement.ts'
+import { insertEvents, type InsertedRow, whole } from './append-statement.ts'
 import { type RunIn, runIn } from './transaction.ts'
 
 /** Longer ones do not fit an index page. */
@@ -59,8 +59,9 @@ const appendDistinct = async (
   let open = firstOfEachKey(events)
   while (open.length > 0) {
     const { statement, token } = statementFor(open.map(({ event }) => event))
-    const rows = await run(statement)
-    const taken = place(open, rows, token, answers)
+    const [row] = await run(statement)
+    if (!row) throw new Error('an append without an answer')
+    const taken = place(open, row, token, answers)
     if (taken.length === 0) break
     const ids = await idsOf(context, run, taken)
     open = taken.filter(({ event, index }) => {
@@ -95,32 +96,37 @@ const firstOfEachKey = (events: readonly NewEvent[]): readonly Numbered[] => {
   })
 }
 
-/** Rows come back in the order of the request, without those whose key is taken: these are returned. */
+/** Answers come back in the order of the request, without those whose key is taken: these are returned. */
 const place = (
   open: readonly Numbered[],
-  rows: readonly InsertedRow[],
+  { now, keys, leases, idempotency_keys }: InsertedRow,
   token: string,
   answers: (Appended | undefined)[],
 ): readonly Numbered[] => {
-  const stored = new Set(rows.map(({ idempotency_key }) => idempotency_key))
+  const storedKeys = keys?.split(' ') ?? []
+  const stored =
+    idempotency_keys === null ? undefined : new Set(JSON.parse(idempotency_keys) as readonly (string | null)[])
   const taken: Numbered[] = []
   let next = 0
   for (const item of open) {
-    const { idempotencyKey } = item.event
-    if (idempotencyKey !== undefined && !stored.has(idempotencyKey)) {
+    const { idempotencyKey, due, orderOffsetMs, priority } = item.event
+    if (idempotencyKey !== undefined && !stored?.has(idempotencyKey)) {
       taken.push(item)
       continue
     }
-    const row = rows[next++]
-    if (!row) throw new Error('an append returned too few rows')
+    const key = storedKeys[next]
+    if (key === undefined) throw new Error('an append stored too few events')
+    const lease = leases?.[next++]
+    const dueAt = due === undefined ? now : 'at' in due ? whole(due.at) : now + whole(due.delayMs)
     answers[item.index] = {
       status: 'stored',
-      key: row.key,
-      acceptedAt: row.accepted_at,
-      orderKey: row.order_key,
-      dueAt: row.due_at,
-      lease: row.leased ? { key: row.key, token } : undefined,
-      started: row.started,
+      key,
+      acceptedAt: now,
+      // As the statement calculates it.
+      orderKey: orderOffsetMs === undefined ? priority : Math.max(now, dueAt) + orderOffsetMs,
+      dueAt,
+      lease: lease === '-' ? undefined : { key, token },
+      started: lease === 's',
     }
   }
   return taken

@@ -3,7 +3,15 @@ import { type RawBuilder, sql } from 'kysely'
 import type { StoreContext } from './context.ts'
 import { type Database, NOW } from './database.ts'
 import { applyDelta } from './lanes.ts'
-import { errorText, keepKeys, keyIn, findOvertaken, IS_OVERTAKEN, type ReportedRow } from './report-statement.ts'
+import {
+  errorText,
+  keepKeys,
+  keyIn,
+  findOvertaken,
+  IS_OVERTAKEN,
+  type ReportedRow,
+  selectReported,
+} from './report-statement.ts'
 
 interface Burial extends Lease {
   readonly reason: string
@@ -40,7 +48,7 @@ export const buryStatement = ({ db }: StoreContext, burials: readonly Burial[]):
     ${findOvertaken(db)},
     ${insertLetters(db)},
     ${keepKeys(db, 'dead', undefined)}
-    select s.key::text as key, ${IS_OVERTAKEN} as overtaken from settled s`
+    ${selectReported(IS_OVERTAKEN)}`
 }
 
 /** Makes dead letters of the CTE `settled` (columns of events, and `why`), in the order of their keys. */

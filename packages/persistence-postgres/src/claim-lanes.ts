@@ -8,6 +8,7 @@ export interface ClaimShape {
   readonly limit: number
   readonly start: number
   readonly laneLimit: number
+  readonly laneStart: number
   readonly isPaused: ((alias: RawBuilder<unknown>) => RawBuilder<boolean>) | undefined
   /** The columns of a candidate. */
   readonly candidate: RawBuilder<unknown>
@@ -18,7 +19,7 @@ const MIN_LANE_BUDGET = 256
 
 /** Leases lanes, looks at the first events of each, and puts them in one order with those that have no lane. */
 export const rankWithLanes = (shape: ClaimShape): RawBuilder<unknown> => {
-  const { db, worker, limit, start, laneLimit, isPaused, candidate } = shape
+  const { db, worker, limit, start, laneLimit, laneStart, isPaused, candidate } = shape
   const { events } = db
   const budget = Math.max(2 * limit, MIN_LANE_BUDGET)
   const free = sql`select lane, held, waiting, head, l.xmin::text as version from ${db.lanes} l`
@@ -41,21 +42,21 @@ export const rankWithLanes = (shape: ClaimShape): RawBuilder<unknown> => {
         and exists (select from me) and ${goesOn}
       order by head, lane limit ${limit}::int for update skip locked),
     found_lanes as materialized (
-      select *, true as idle from idle union all select *, false from own),
+      select * from idle union all select * from own),
     -- A lane that changed after this statement began is locked as it is now, but its events would be read as they were then: one that
     -- has just been given back would be missed, and a later one taken. Whoever makes an event of a lane ready changes the lane's row
     -- too, so a lane whose row is still the one that this statement sees has no such event. The others are left for the next claim.
     taken_lanes as materialized (
-      select f.lane, f.held, f.waiting, f.head, f.idle from found_lanes f
+      select f.lane, f.held, f.waiting, f.head from found_lanes f
       where f.version = (select s.xmin::text from ${db.lanes} s where s.lane = f.lane)),
     depth as materialized (
       select least(${laneLimit}::int, greatest(1, ${budget}::int / greatest(1, count(*)::int))) as most from taken_lanes),
     -- Index events_lane. One more than can be taken, to know what the lane goes on with.
     seen as materialized (
-      select null::text as lane, true as idle, 0 as held, 0 as waiting, null::float8 as head, 1 as room, c.*
+      select null::text as lane, 0 as held, 0 as waiting, null::float8 as head, 1 as room, c.*
       from (select * from plain union all select * from serial) c
       union all
-      select l.lane, l.idle, l.held, l.waiting, l.head, least(d.most, ${laneLimit}::int - l.held) as room, c.*
+      select l.lane, l.held, l.waiting, l.head, least(d.most, ${laneLimit}::int - l.held) as room, c.*
       from taken_lanes l
       cross join depth d
       cross join lateral (
@@ -87,7 +88,7 @@ export const rankWithLanes = (shape: ClaimShape): RawBuilder<unknown> => {
       cross join lateral (select p.known and not p.blocked and p.place <= p.room as fits) f
       cross join lateral (
         select f.fits and p.handlers is not null and p.expired is not true
-          and (p.lane is null or p.idle and p.place = 1) as startable) g
+          and (p.lane is null or p.held + p.place <= ${laneStart}::int) as startable) g
       window in_order as (partition by f.fits order by p.sort_key, p.sort_seq, p.place))`
 }
 

@@ -16,7 +16,6 @@ export interface ClaimRow {
   /** Of all claimed events, in order. */
   readonly keys: string | null
   readonly key: string | null
-  readonly kind: 'event' | 'command'
   readonly id: string
   readonly type: string
   readonly version: number
@@ -25,20 +24,27 @@ export interface ClaimRow {
   readonly headers: string
   readonly lane: string | null
   readonly serial: boolean
-  readonly priority: number
   readonly order_key: number
   readonly base_at: number
+  readonly started: boolean
+  readonly handlers: string | null
+  /** JSON of {@link ClaimedRest}; null for events like most. */
+  readonly rest: string | null
+}
+
+/** What most events have none of: to send and to read it for each would cost more than the rest of the claim. */
+export interface ClaimedRest {
+  readonly kind: 'event' | 'command'
+  readonly priority: number
   readonly on_crash: 'retry' | 'fail'
   readonly idempotency_key: string | null
-  readonly started: boolean
   readonly begun: boolean
   readonly unreported: number
   readonly interruptions: number
-  readonly handlers: string | null
   readonly progress: string | null
-  readonly expired: boolean
   readonly deferred_since: number | null
   readonly replays: number
+  readonly expired: boolean
 }
 
 /** What is read of each candidate. */
@@ -48,7 +54,6 @@ const candidate = sql`e.key, e.order_key, e.type, e.version, e.begun,
 /** What is read of each claimed event. */
 const CLAIMED = [
   'key',
-  'kind',
   'id',
   'type',
   'version',
@@ -57,30 +62,43 @@ const CLAIMED = [
   'headers',
   'lane',
   'serial',
-  'priority',
   'order_key',
   'base_at',
+  'started',
+  'handlers',
+] as const
+
+const REST = [
+  'kind',
+  'priority',
   'on_crash',
   'idempotency_key',
-  'started',
   'begun',
   'unreported',
   'interruptions',
-  'handlers',
   'progress',
   'deferred_since',
   'replays',
 ] as const
 
-const claimed = sql.join([...CLAIMED, 'expires_at'].map((column) => sql.ref(`e.${column}`)))
+const column = (name: string): RawBuilder<unknown> => sql.ref(`e.${name}`)
+
+const claimed = sql.join([...CLAIMED, ...REST, 'expires_at'].map(column))
 
 /** bigints become text, or numbers where they are times: drivers differ in what they make of them. */
-const read = (column: (typeof CLAIMED)[number]): RawBuilder<unknown> => {
-  if (column === 'key') return sql`e.key::text`
-  return column === 'base_at' || column === 'deferred_since'
-    ? sql`${sql.ref(`e.${column}`)}::float8`
-    : sql.ref(`e.${column}`)
+const read = (name: (typeof CLAIMED)[number]): RawBuilder<unknown> => {
+  if (name === 'key') return sql`e.key::text`
+  return name === 'base_at' ? sql`e.base_at::float8` : column(name)
 }
+
+/** @see ClaimedRest */
+const rest = sql`
+  case when e.kind = 'event' and e.priority = 50 and e.on_crash = 'retry' and e.idempotency_key is null and not e.begun
+    and e.unreported = e.started::int and e.interruptions = 0 and e.progress is null and e.deferred_since is null
+    and e.replays = 0 and e.expires_at is null then null
+  else json_build_object(
+    ${sql.join(REST.map((name) => sql`${sql.lit(name)}::text, ${column(name)}`))},
+    'expired', coalesce(e.expires_at <= ${NOW} and e.handlers is null, false))::text end`
 
 /** How a claim goes on after it was asked whether something has to be done first. */
 export interface ClaimPlan {
@@ -104,7 +122,7 @@ export const claimStatement = (
   request: ClaimRequest,
   { token, evenIfDue, lanes }: ClaimPlan,
 ): RawBuilder<ClaimRow> => {
-  const { limit, start, laneLimit } = request
+  const { limit, start, laneLimit, laneStart = 1 } = request
   const worker = isUuid(request.worker) ? request.worker : null
   const serialLimit = Math.min(request.serialLimit, limit)
   const { events } = db
@@ -120,7 +138,7 @@ export const claimStatement = (
     order by e.order_key, e.key
     limit ${atMost}::int
     for update skip locked`
-  const shape = { db, worker, limit, start, laneLimit, isPaused, candidate }
+  const shape = { db, worker, limit, start, laneLimit, laneStart, isPaused, candidate }
   const update = sql`update ${events} e set state = 'running', worker = ${worker}::uuid, token = ${token}::uuid`
 
   return sql<ClaimRow>`
@@ -184,11 +202,10 @@ export const claimStatement = (
           ${lanes ? sql`or ${lanesHaveMore(shape)}` : sql``}
         as more
       from clock c)
-    select now, due, lanes, more, keys, ${sql.join(CLAIMED.map((column) => sql`null as ${sql.id(column)}`))}, false as expired
+    select now, due, lanes, more, keys, ${sql.join(CLAIMED.map((name) => sql`null as ${sql.id(name)}`))}, null as rest
     from facts
     union all
-    select null, null, null, null, null, ${sql.join(CLAIMED.map(read))},
-      coalesce(expires_at <= ${NOW} and handlers is null, false)
+    select null, null, null, null, null, ${sql.join(CLAIMED.map(read))}, ${rest}
     from (select * from starting union all select * from ahead) e`
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Claimed, ClaimedEvent, ClaimRequest, Progress } from '@buslane/core'
-import { claimStatement, type ClaimRow } from './claim-statement.ts'
+import type { Claimed, ClaimedEvent, ClaimRequest, Lease, Progress } from '@buslane/core'
+import { type ClaimedRest, claimStatement, type ClaimRow } from './claim-statement.ts'
 import type { StoreContext } from './context.ts'
 import { readyDue } from './ready.ts'
 
@@ -33,36 +33,68 @@ export const claim = async (context: StoreContext, request: ClaimRequest): Promi
 
 const inOrder = (rows: readonly ClaimRow[], keys: string | null, token: string): readonly ClaimedEvent[] => {
   const byKey = new Map(rows.map((row) => [row.key, row]))
+  const namesOf = handlerNames()
   return (keys?.split(' ') ?? []).flatMap((key) => {
     const row = byKey.get(key)
-    return row ? [claimedEvent(row, key, token)] : []
+    return row ? [claimedEvent(row, { key, token }, namesOf(row.handlers))] : []
   })
 }
 
-const claimedEvent = (row: ClaimRow, key: string, token: string): ClaimedEvent => ({
-  lease: { key, token },
-  message: {
-    kind: row.kind,
-    id: row.id,
-    type: row.type,
-    version: row.version,
-    sessionId: row.session_id,
-    payload: row.payload,
-    headers: row.headers,
-  },
-  lane: row.lane ?? undefined,
-  serial: row.serial,
-  priority: row.priority,
-  orderKey: row.begun ? -Infinity : row.order_key,
-  acceptedAt: row.base_at,
-  onCrash: row.on_crash,
-  idempotencyKey: row.idempotency_key ?? undefined,
-  started: row.started,
-  unreported: row.unreported - (row.started ? 1 : 0),
-  interruptions: row.interruptions,
-  handlers: row.handlers === null ? undefined : (JSON.parse(row.handlers) as readonly string[]),
-  progress: row.progress === null ? {} : (JSON.parse(row.progress) as Progress),
-  expired: row.expired,
-  deferredSince: row.deferred_since ?? undefined,
-  replays: row.replays,
-})
+/** Reads lists of handlers: most events have that of the one before. */
+const handlerNames = (): ((text: string | null) => readonly string[] | undefined) => {
+  let last: string | null = null
+  let names: readonly string[] | undefined
+  return (text) => {
+    if (text !== last) {
+      names = text === null ? undefined : (JSON.parse(text) as readonly string[])
+      last = text
+    }
+    return names
+  }
+}
+
+const USUAL: Omit<ClaimedRest, 'unreported'> = {
+  kind: 'event',
+  priority: 50,
+  on_crash: 'retry',
+  idempotency_key: null,
+  begun: false,
+  interruptions: 0,
+  progress: null,
+  deferred_since: null,
+  replays: 0,
+  expired: false,
+}
+
+const claimedEvent = (row: ClaimRow, lease: Lease, handlers: readonly string[] | undefined): ClaimedEvent => {
+  const started = row.started ? 1 : 0
+  const rest: ClaimedRest =
+    row.rest === null ? { ...USUAL, unreported: started } : (JSON.parse(row.rest) as ClaimedRest)
+  return {
+    lease,
+    message: {
+      kind: rest.kind,
+      id: row.id,
+      type: row.type,
+      version: row.version,
+      sessionId: row.session_id,
+      payload: row.payload,
+      headers: row.headers,
+    },
+    lane: row.lane ?? undefined,
+    serial: row.serial,
+    priority: rest.priority,
+    orderKey: rest.begun ? -Infinity : row.order_key,
+    acceptedAt: row.base_at,
+    onCrash: rest.on_crash,
+    idempotencyKey: rest.idempotency_key ?? undefined,
+    started: row.started,
+    unreported: rest.unreported - started,
+    interruptions: rest.interruptions,
+    handlers,
+    progress: rest.progress === null ? {} : (JSON.parse(rest.progress) as Progress),
+    expired: rest.expired,
+    deferredSince: rest.deferred_since ?? undefined,
+    replays: rest.replays,
+  }
+}

@@ -8,6 +8,7 @@ import type {
   StoredError,
 } from '@buslane/core'
 import { sql } from 'kysely'
+import { begunAnew, hasDone } from './begin-anew.ts'
 import type { StoreContext } from './context.ts'
 import { NOW } from './database.ts'
 import { isKey } from './ids.ts'
@@ -30,14 +31,15 @@ export const createDeadLetters = (context: StoreContext): DeadLetterStore => {
     contract: 'dead-letter-store/1',
     durable: true,
 
-    async add({ message, reason, lane, priority, progress, error, worker }: NewDeadLetter): Promise<string> {
+    async add({ message, reason, lane, priority, progress, error, worker, handlers }: NewDeadLetter): Promise<string> {
       const { kind, id, type, version, sessionId, payload, headers } = message
       const [row] = await db.run(sql<{ key: string }>`
         insert into ${db.deadLetters} (
           reason, dead_at, worker, kind, id, type, version, session_id, payload, headers, lane, serial, priority,
-          order_offset, on_crash, progress, error, accepted_at, first_failed_at)
+          order_offset, on_crash, handlers, progress, error, accepted_at, first_failed_at)
         values (${reason}, ${NOW}, ${worker}, ${kind}, ${id}, ${type}, ${version}::int, ${sessionId}, ${payload}, ${headers},
-          ${lane ?? null}, false, ${priority}::float8, 0, 'retry', ${JSON.stringify(progress)},
+          ${lane ?? null}, false, ${priority}::float8, 0, 'retry', ${handlers ? JSON.stringify(handlers) : null},
+          ${JSON.stringify(progress)},
           ${error ? JSON.stringify(error) : null}, ${NOW}, ${NOW})
         returning key::text as key`)
       return row!.key
@@ -84,11 +86,7 @@ export const createDeadLetters = (context: StoreContext): DeadLetterStore => {
       const rows = await db.run(sql`
         with letter as (delete from ${db.deadLetters} where key = ${key}::bigint returning *),
         fresh as (
-          select l.*, (
-            select json_object_agg(p.key, case when p.value->>'status' = 'done' then p.value
-              else json_build_object('status', 'trying', 'attempts', 0, 'errors', coalesce(p.value->'errors', '[]'::json)) end)::text
-            from json_each(coalesce(l.progress, '{}')::json) p) as new_progress
-          from letter l),
+          select l.*, ${begunAnew(sql`l.progress`)} as new_progress, ${hasDone(sql`l.progress`)} as begun from letter l),
         kept_key as (
           update ${db.idempotency} set outcome = null, expires_at = null
           where key in (select idempotency_key from letter where idempotency_key is not null))
@@ -99,8 +97,7 @@ export const createDeadLetters = (context: StoreContext): DeadLetterStore => {
         select
           'scheduled', kind, id, type, version, session_id, ${edit ? sql`${edit.payload}` : sql`payload`}, headers, lane, serial,
           priority, order_offset, case when order_offset is null then priority else ${NOW}::float8 + order_offset end,
-          ${NOW}, ${NOW}, coalesce(new_progress like '%"status":"done"%' or new_progress like '%"status" : "done"%', false),
-          on_crash, idempotency_key, handlers, new_progress, accepted_at, first_failed_at, replays + 1,
+          ${NOW}, ${NOW}, begun, on_crash, idempotency_key, handlers, new_progress, accepted_at, first_failed_at, replays + 1,
           ${edit ? sql`coalesce(original_payload, payload)` : sql`original_payload`},
           ${edit ? sql`${edit.by}` : sql`edited_by`}
         from fresh returning key`)

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { BusError, isBusError } from '@buslane/core'
 
 /** The codes of errors that only this package makes. */
@@ -15,9 +16,13 @@ export type PostgresErrorCode = (typeof PostgresErrorCode)[keyof typeof Postgres
 
 /** Serialization failure and deadlock: the transaction was rolled back for the sake of others and may simply run again. */
 const RUN_AGAIN = new Set(['40001', '40P01'])
-const MAX_RUNS = 5
+const MAX_RUNS = 10
+const MAX_PAUSE_MS = 100
 
-/** Runs `attempt` again while the database says that it gave way to another transaction. */
+/**
+ * Runs `attempt` again while the database says that it gave way to another transaction: at once, and then after pauses that grow and differ, so
+ * that those which hinder each other part. Where transactions are serializable by default that is common.
+ */
 export const retrying = async <Value>(attempt: () => Promise<Value>): Promise<Value> => {
   for (let run = 1; ; run++) {
     try {
@@ -25,6 +30,7 @@ export const retrying = async <Value>(attempt: () => Promise<Value>): Promise<Va
     } catch (error) {
       if (run === MAX_RUNS || !RUN_AGAIN.has(sqlState(error) ?? '')) throw error
     }
+    if (run > 1) await pause(Math.random() * Math.min(MAX_PAUSE_MS, 2 ** run))
   }
 }
 

@@ -6,7 +6,7 @@ export {
   type PostgresSource,
 } from './postgres-persistence.ts'
 export type { PooledClient, PostgresPool } from './pool.ts'
-export type { StoreOptions } from './options.ts'
+export type { EventLogOptions, StoreOptions } from './options.ts'
 export type { ClientInTransaction, KyselyTransaction } from './transaction.ts'
 export { PostgresErrorCode } from './errors.ts'
 export { migrate } from './migrate.ts'

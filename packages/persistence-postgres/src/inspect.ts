@@ -38,11 +38,11 @@ type EventRow = Pick<
 > & { readonly key: string; readonly shown_state: StoredEvent['state'] }
 
 /**
- * What people are shown of the state. What was stored in a transaction, or replayed, is `scheduled` until somebody makes it ready: it is
- * ready all the same.
+ * What people are shown of the state. What was stored in a transaction, replayed, or made ready by a person waits as what is due until
+ * somebody makes it ready: it is ready all the same.
  */
 const SHOWN_STATE: RawBuilder<unknown> = sql`
-  case when state = 'retrying' then 'scheduled' when state = 'scheduled' and due_at <= ${NOW} then 'ready' else state end`
+  case when state not in ('scheduled', 'retrying') then state when due_at <= ${NOW} then 'ready' else 'scheduled' end`
 
 /** Shows people what is in a schema, and moves it for them. */
 export const createInspect = (context: StoreContext): Inspectable => {
@@ -65,7 +65,7 @@ export const createInspect = (context: StoreContext): Inspectable => {
             select ${SHOWN_STATE} as shown_state, count(*)::int as n from ${db.events} group by 1) s) as states,
           (select count(*)::int from ${db.deadLetters}) as dead_letters,
           (select coalesce(max(${NOW} - due_at), 0)::float8 from ${db.events}
-            where state = 'ready' or (state = 'scheduled' and due_at <= ${NOW})) as oldest,
+            where state in ('ready', 'scheduled', 'retrying') and due_at <= ${NOW}) as oldest,
           (select count(*)::int from ${db.events} e where e.state = 'running' and not exists (
             select from ${db.workers} w where w.worker = e.worker and w.dead_at is null and w.lease_until >= ${NOW})) as stuck,
           (select count(*)::int from ${db.workers} where dead_at is null and lease_until >= ${NOW}) as workers`)

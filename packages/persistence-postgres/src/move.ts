@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
+import { begunAnew, hasDone } from './begin-anew.ts'
 import type { StoreContext } from './context.ts'
 import { type Database, NOW } from './database.ts'
 import { isKey } from './ids.ts'
@@ -37,43 +38,59 @@ export const reschedule = async (
   if (!isKey(key)) return 'too-late'
   const at =
     'at' in due ? sql<number>`${Math.ceil(due.at)}::bigint` : sql<number>`${NOW} + ${Math.ceil(due.delayMs)}::bigint`
-  return (await schedule(db, key, { at, movesOrder: true })) ? 'rescheduled' : 'too-late'
+  return (await move(db, key, { dueAt: at, ofState: sql`true`, takesPlace: sql`true` })) ? 'rescheduled' : 'too-late'
 }
 
-/** Makes the event ready, whatever it waits for: due now, so that the next claim puts it in its lane. */
+/**
+ * Makes the event ready, whatever it waits for: due now, so that the next claim puts it in its lane. What was due already keeps its
+ * place, and what is ready is left alone.
+ */
 export const retryNow = async ({ db }: StoreContext, key: string): Promise<'readied' | 'too-late'> => {
   if (!isKey(key)) return 'too-late'
-  return (await schedule(db, key, { at: NOW, movesOrder: false })) ? 'readied' : 'too-late'
+  const moved = await move(db, key, {
+    dueAt: sql`least(e.due_at, ${NOW})`,
+    ofState: sql`e.state <> 'ready'`,
+    takesPlace: sql`e.due_at > ${NOW}`,
+  })
+  return moved ? 'readied' : 'too-late'
 }
 
-/** A `dead` event begins anew but for the handlers that are done: attempts that are used up would make it dead again at once. */
-const schedule = async (
-  db: Database,
-  key: string,
-  { at, movesOrder }: { readonly at: RawBuilder<number>; readonly movesOrder: boolean },
-): Promise<boolean> => {
+interface Move {
+  readonly dueAt: RawBuilder<number>
+  /** Whether the event is moved at all. */
+  readonly ofState: RawBuilder<boolean>
+  /** Whether one that has not begun takes the place that its due time gives it (R-PRI-5). */
+  readonly takesPlace: RawBuilder<boolean>
+}
+
+/** Whether nobody has claimed the event. One that is `dead` begins anew but for the handlers that are done. */
+const move = async (db: Database, key: string, { dueAt, ofState, takesPlace }: Move): Promise<boolean> => {
+  const ifDead = (then: RawBuilder<unknown>, otherwise: RawBuilder<unknown>): RawBuilder<unknown> =>
+    sql`case when e.state = 'dead' then ${then} else ${otherwise} end`
+  const base = sql`greatest(e.accepted_at, t.due)`
   const rows = await db.run(sql`
     with target as materialized (
-      select key, lane, state from ${db.events} where key = ${key}::bigint and state <> 'running' for update),
-    settled as (select * from target where state = 'ready'),
+      select e.key, e.lane, e.state, ${dueAt} as due, ${ofState} as moves, ${takesPlace} as takes_place,
+        ${ifDead(hasDone(sql`e.progress`), sql`e.begun`)} as begun
+      from ${db.events} e where e.key = ${key}::bigint and e.state <> 'running' for update),
+    settled as (select * from target where moves and state = 'ready'),
     ${leaveLane(db)},
     moved as (
       update ${db.events} e set
-        state = case when t.state = 'retrying' then t.state else 'scheduled' end,
-        due_at = ${at},
-        base_at = ${movesOrder ? sql`greatest(e.accepted_at, ${at})` : sql`e.base_at`},
-        order_key = ${
-          movesOrder
-            ? sql`case when e.order_offset is null then e.order_key
-                else greatest(e.accepted_at, ${at})::float8 + e.order_offset end`
-            : sql`e.order_key`
-        },
-        unreported = 0, reason = null, deferred_since = null,
-        progress = case when t.state = 'dead' then (
-          select json_object_agg(p.key, case when p.value->>'status' = 'done' then p.value
-            else json_build_object('status', 'trying', 'attempts', 0, 'errors', coalesce(p.value->'errors', '[]'::json)) end)::text
-          from json_each(e.progress::json) p) else e.progress end
-      from target t where e.key = t.key)
+        state = case when e.state = 'retrying' then e.state else 'scheduled' end,
+        due_at = t.due,
+        base_at = case when t.takes_place and not t.begun then ${base} else e.base_at end,
+        order_key = case when t.takes_place and not t.begun and e.order_offset is not null then ${base}::float8 + e.order_offset
+          else e.order_key end,
+        begun = t.begun,
+        progress = ${ifDead(begunAnew(sql`e.progress`), sql`e.progress`)},
+        unreported = ${ifDead(sql`0`, sql`e.unreported`)},
+        interruptions = ${ifDead(sql`0`, sql`e.interruptions`)},
+        expires_at = ${ifDead(sql`null`, sql`e.expires_at`)},
+        deferred_since = ${ifDead(sql`null`, sql`e.deferred_since`)},
+        replays = ${ifDead(sql`e.replays + 1`, sql`e.replays`)},
+        error = null, reason = null
+      from target t where e.key = t.key and t.moves)
     select key from target`)
   return rows.length > 0
 }

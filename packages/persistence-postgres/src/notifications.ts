@@ -1,10 +1,11 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from '@buslane/core'
 import type { Notifications } from './context.ts'
 import { describeError } from './errors.ts'
-import type { PooledClient, PostgresPool } from './pool.ts'
+import type { MakeListeningClient } from './listening-client.ts'
 
 const FIRST_BACK_OFF_MS = 200
-const MAX_BACK_OFF_MS = 30_000
+const MAX_BACK_OFF_MS = 10_000
 
 /** The channel of a schema, as a quoted or plain name that fits into a statement. Postgres cuts names at 63 bytes. */
 export const channelOf = (schema: string): string => {
@@ -13,74 +14,40 @@ export const channelOf = (schema: string): string => {
   return `buslane_${hash.toString(16).padStart(8, '0')}`
 }
 
-/** A client of `pg` that tells of notifications. */
-interface ListeningClient extends Omit<PooledClient, 'on'> {
-  on(event: 'notification' | 'error' | 'end', listener: (error?: unknown) => void): unknown
-  removeAllListeners?(): unknown
-}
-
 /**
- * LISTEN on a connection of its own, taken from the pool for as long as somebody listens. It comes back by itself; while it is away, and
+ * LISTEN on a connection of its own for as long as somebody wants hints. It comes back by itself; while it is away, and
  * through a pooler that shares connections between transactions, hints are lost and polling does their work.
  */
-export const createNotifications = (pool: PostgresPool, schema: string, logger: Logger): Notifications => {
+export const createNotifications = (makeClient: MakeListeningClient, schema: string, logger: Logger): Notifications => {
   const channel = channelOf(schema)
   const listeners = new Set<() => void>()
-  let client: ListeningClient | undefined
-  let timer: NodeJS.Timeout | undefined
-  let backOffMs = FIRST_BACK_OFF_MS
-  let connecting = false
-  let told = false
-
-  const lose = (from: ListeningClient | undefined, error: unknown): void => {
-    if (from !== client) return
-    client = undefined
-    if (from) {
-      from.removeAllListeners?.()
-      from.on('error', () => {})
-      from.release(true)
-    }
-    if (listeners.size === 0) return
-    if (!told) logger.warn({ error }, `Hints are off for now, events are found by polling: ${describeError(error)}`)
-    told = true
-    timer = setTimeout(() => void connect(), backOffMs)
-    timer.unref()
-    backOffMs = Math.min(MAX_BACK_OFF_MS, backOffMs * 2)
+  const tell = (): void => {
+    for (const listener of listeners) listener()
   }
+  /** Set while somebody wants hints. */
+  let listening: AbortController | undefined
+  /** Resolves when every connection that there ever was is closed. */
+  let closed: Promise<void> = Promise.resolve()
 
-  const connect = async (): Promise<void> => {
-    if (connecting || client || listeners.size === 0) return
-    connecting = true
-    try {
-      const found = (await pool.connect()) as ListeningClient
-      client = found
-      found.on('error', (error) => lose(found, error))
-      found.on('end', () => lose(found, new Error('the connection ended')))
-      found.on('notification', () => {
-        for (const listener of listeners) listener()
-      })
-      await found.query(`listen ${channel}`)
-      backOffMs = FIRST_BACK_OFF_MS
-      told = false
-      // What was notified while nobody listened is not known.
-      for (const listener of listeners) listener()
-      if (listeners.size === 0) stop()
-    } catch (error) {
-      lose(client, error)
-    } finally {
-      connecting = false
+  const listenUntil = async (signal: AbortSignal): Promise<void> => {
+    let backOffMs = FIRST_BACK_OFF_MS
+    while (!signal.aborted) {
+      const beganAt = performance.now()
+      const error = await listenWith(makeClient, { channel, signal, tell }).catch((reason: unknown) => reason)
+      if (signal.aborted) return
+      // One that comes and goes is neither tried without a pause nor told about each time.
+      if (performance.now() - beganAt > 2 * MAX_BACK_OFF_MS) backOffMs = FIRST_BACK_OFF_MS
+      if (backOffMs === FIRST_BACK_OFF_MS) {
+        logger.warn({ error }, `Hints are off for now, events are found by polling: ${describeError(error)}`)
+      }
+      await pause(backOffMs, undefined, { signal, ref: false }).catch(() => {})
+      backOffMs = Math.min(MAX_BACK_OFF_MS, backOffMs * 2)
     }
   }
 
   const stop = (): void => {
-    clearTimeout(timer)
-    const leaving = client
-    client = undefined
-    if (!leaving) return
-    leaving.removeAllListeners?.()
-    leaving.on('error', () => {})
-    // Destroyed, not put back: it would go on listening.
-    leaving.release(true)
+    listening?.abort()
+    listening = undefined
   }
 
   return {
@@ -88,18 +55,51 @@ export const createNotifications = (pool: PostgresPool, schema: string, logger: 
     onHint(listener) {
       const own = (): void => listener()
       listeners.add(own)
-      void connect()
+      if (!listening) {
+        listening = new AbortController()
+        const ended = listenUntil(listening.signal)
+        closed = Promise.all([closed, ended]).then(() => {})
+      }
       return {
         [Symbol.dispose]() {
           listeners.delete(own)
-          if (listeners.size === 0 && !connecting) stop()
+          if (listeners.size === 0) stop()
         },
       }
     },
     close() {
       listeners.clear()
       stop()
-      return Promise.resolve()
+      return closed
     },
+  }
+}
+
+interface Listening {
+  readonly channel: string
+  readonly signal: AbortSignal
+  readonly tell: () => void
+}
+
+/** Resolves when it is told to stop, rejects when the connection is lost; either way the connection is closed then. */
+const listenWith = async (makeClient: MakeListeningClient, { channel, signal, tell }: Listening): Promise<void> => {
+  const client = await makeClient()
+  const over = Promise.withResolvers<void>()
+  over.promise.catch(() => {}) // it may be over before anybody waits for that
+  // It is heard to the end: an error event without a listener would end the process.
+  client.on('error', (error) => over.reject(error))
+  client.on('end', () => over.reject(new Error('the connection ended')))
+  client.on('notification', tell)
+  const stop = (): void => over.resolve()
+  signal.addEventListener('abort', stop)
+  if (signal.aborted) stop()
+  try {
+    await Promise.race([client.connect().then(() => client.query(`listen ${channel}`)), over.promise])
+    // What was notified while nobody listened is not known.
+    if (!signal.aborted) tell()
+    await over.promise
+  } finally {
+    signal.removeEventListener('abort', stop)
+    await client.end()
   }
 }

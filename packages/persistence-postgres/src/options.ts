@@ -29,21 +29,22 @@ export interface StoreOptions {
   readonly connectMs?: number | undefined
   /** Whether dead letters are kept here; else events stay as `dead`. Default `true`. */
   readonly deadLetters?: boolean | undefined
-  /** Which published events are recorded: all, or those of the types for which it says so. Default: none. */
-  readonly eventLog?:
-    | boolean
-    | {
-        readonly types?: ((type: string) => boolean) | undefined
-        /** Older entries are forgotten. Default: never. In milliseconds. */
-        readonly maxAgeMs?: number | undefined
-        /** More entries are forgotten, the oldest first. Default: no limit. */
-        readonly maxCount?: number | undefined
-      }
-    | undefined
+  /** Whether published events are logged, which, and for how long. Default `false`. */
+  readonly eventLog?: boolean | EventLogOptions | undefined
   /** For payloads that are not plain JSON. */
   readonly codec?: PayloadCodec | undefined
   /** Where it says what nobody is told otherwise. Default: the console. */
   readonly logger?: Logger | undefined
+}
+
+/** What the event log keeps. */
+export interface EventLogOptions {
+  /** Only events of these types. Default: all. */
+  readonly types?: readonly string[] | undefined
+  /** At most so many, and at times one in a hundred more; the oldest go first. Default: no limit. */
+  readonly maxCount?: number | undefined
+  /** In milliseconds. Default: no limit. */
+  readonly maxAgeMs?: number | undefined
 }
 
 /** The options, checked and complete. */
@@ -56,8 +57,9 @@ export interface StoreConfig {
   readonly deadLetters: boolean
   /** Whether events of the type are recorded; `undefined`: none are. */
   readonly logs: ((type: string) => boolean) | undefined
-  readonly logMaxAgeMs: number | undefined
-  readonly logMaxCount: number | undefined
+  /** `Infinity`: no limit. */
+  readonly logMaxAgeMs: number
+  readonly logMaxCount: number
   readonly codec: PayloadCodec | undefined
   readonly logger: Logger
 }
@@ -84,7 +86,6 @@ export const storeConfig = (options: StoreOptions): StoreConfig => {
   const heartbeatMs = number('heartbeatMs', leaseMs / 3, 10, false)
   if (heartbeatMs > leaseMs / 2)
     throw invalid(`heartbeatMs (${heartbeatMs}) must be at most half of leaseMs (${leaseMs})`)
-  const { eventLog } = options
   return {
     schema,
     settings: {
@@ -101,10 +102,27 @@ export const storeConfig = (options: StoreOptions): StoreConfig => {
     autoMigrate: options.autoMigrate ?? true,
     idempotencyRetentionMs: number('idempotencyRetentionMs', 7 * 24 * 3_600_000, 0, false),
     deadLetters: options.deadLetters ?? true,
-    logs: eventLog === true ? () => true : eventLog ? (eventLog.types ?? (() => true)) : undefined,
-    logMaxAgeMs: typeof eventLog === 'object' ? eventLog.maxAgeMs : undefined,
-    logMaxCount: typeof eventLog === 'object' ? eventLog.maxCount : undefined,
+    ...logConfig(options.eventLog ?? false),
     codec: options.codec,
     logger: options.logger ?? consoleLogger,
+  }
+}
+
+const logConfig = (eventLog: boolean | EventLogOptions): Pick<StoreConfig, 'logs' | 'logMaxAgeMs' | 'logMaxCount'> => {
+  if (typeof eventLog === 'boolean') {
+    return { logs: eventLog ? () => true : undefined, logMaxAgeMs: Infinity, logMaxCount: Infinity }
+  }
+  const { types } = eventLog
+  if (types !== undefined && !Array.isArray(types)) throw invalid('eventLog.types must be an array of event types')
+  const wanted = types && new Set<string>(types)
+  const limit = (name: 'maxAgeMs' | 'maxCount'): number => {
+    const value = eventLog[name] ?? Infinity
+    if (typeof value === 'number' && value >= 0) return value > MAX_MS ? Infinity : Math.floor(value)
+    throw invalid(`eventLog.${name} must be a number that is not negative`)
+  }
+  return {
+    logs: (type) => wanted?.has(type) ?? true,
+    logMaxAgeMs: limit('maxAgeMs'),
+    logMaxCount: limit('maxCount'),
   }
 }

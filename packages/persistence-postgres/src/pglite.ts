@@ -15,8 +15,16 @@ export interface PgliteOptions extends StoreOptions {
 }
 
 const LEASE_MS = 30_000
+/** A new database takes seconds to make on a slow machine, and there is no other to go on without. */
+const CONNECT_MS = 30_000
 
 type PGlite = import('@electric-sql/pglite').PGlite
+
+/** An open database, and the right to have it open. */
+interface Opened {
+  readonly pglite: PGlite
+  readonly lock: DataDirLock | undefined
+}
 
 /**
  * Durable and scheduled events in a Postgres that is embedded in the process: nothing to install but the package
@@ -35,6 +43,7 @@ export const pglitePersistence = (options: PgliteOptions = {}): PostgresPersiste
     ...options,
     parallelAppends: options.parallelAppends ?? 1,
     leaseMs: options.leaseMs ?? LEASE_MS,
+    connectMs: options.connectMs ?? CONNECT_MS,
   })
   const database = new EmbeddedDatabase(options.dataDir, config.schema)
   const kysely = new Kysely<unknown>({ dialect: new PGliteDialect({ pglite: database.asPGlite() }) })
@@ -49,7 +58,9 @@ class EmbeddedDatabase implements Notifications {
   readonly #schema: string
   readonly #channel: string
   readonly #listeners = new Set<() => void>()
-  #opened: Promise<{ readonly pglite: PGlite; readonly lock: DataDirLock | undefined }> | undefined
+  #opened: Promise<Opened> | undefined
+  /** Resolves when what was opened before is closed: the folder cannot be opened sooner. */
+  #closed: Promise<void> = Promise.resolve()
 
   constructor(dataDir: string | undefined, schema: string) {
     this.#dataDir = dataDir
@@ -84,34 +95,44 @@ class EmbeddedDatabase implements Notifications {
 
   async shut(): Promise<void> {
     const opened = this.#opened
-    this.#opened = undefined
-    if (!opened) return
-    const { pglite, lock } = await opened
     // In memory there is nothing to come back to: closing would lose what a later start must find.
-    if (this.#dataDir === undefined) this.#opened = opened
-    else await pglite.close()
-    await lock?.release()
+    if (opened && this.#dataDir !== undefined) {
+      this.#opened = undefined
+      const before = this.#closed
+      // What cannot be opened leaves nothing to be closed.
+      const closing = opened.then(closeBoth, () => {})
+      this.#closed = before.then(() => closing.catch(() => {}))
+      await closing
+    }
+    await this.#closed
   }
 
-  #open(): Promise<{ readonly pglite: PGlite; readonly lock: DataDirLock | undefined }> {
-    this.#opened ??= this.#openOnce().catch((error: unknown) => {
-      this.#opened = undefined
-      throw error
-    })
+  #open(): Promise<Opened> {
+    if (!this.#opened) {
+      const opening = this.#closed.then(() => this.#openOnce())
+      this.#opened = opening
+      opening.catch(() => {
+        if (this.#opened === opening) this.#opened = undefined
+      })
+    }
     return this.#opened
   }
 
-  async #openOnce(): Promise<{ readonly pglite: PGlite; readonly lock: DataDirLock | undefined }> {
+  async #openOnce(): Promise<Opened> {
     const { PGlite } = await importPGlite()
     const lock = this.#dataDir === undefined ? undefined : await lockDataDir(this.#dataDir)
+    let pglite: PGlite | undefined
     try {
-      const pglite = await PGlite.create(this.#dataDir === undefined ? {} : { dataDir: this.#dataDir })
+      pglite = new PGlite(this.#dataDir === undefined ? {} : { dataDir: this.#dataDir })
+      await pglite.waitReady
       await this.#endLeases(pglite)
       await pglite.listen(this.#channel, () => {
         for (const listener of this.#listeners) listener()
       })
       return { pglite, lock }
     } catch (error) {
+      // One that never got ready cannot be closed, either.
+      await pglite?.close().catch(() => {})
       await lock?.release()
       throw error
     }
@@ -122,6 +143,14 @@ class EmbeddedDatabase implements Notifications {
     const workers = `"${this.#schema.replaceAll('"', '""')}".workers`
     const { rows } = await pglite.query<{ found: string | null }>('select to_regclass($1)::text as found', [workers])
     if (rows[0]?.found) await pglite.query(`update ${workers} set lease_until = 0`)
+  }
+}
+
+const closeBoth = async ({ pglite, lock }: Opened): Promise<void> => {
+  try {
+    await pglite.close()
+  } finally {
+    await lock?.release()
   }
 }
 

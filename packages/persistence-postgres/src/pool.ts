@@ -1,6 +1,6 @@
-import { BusError } from '@buslane/core'
 import type { PostgresPool as KyselyPool } from 'kysely'
 import { isReadOnly } from './errors.ts'
+import { importPg } from './import-pg.ts'
 import { PreparedStatements } from './prepared-statements.ts'
 
 /** A client as a pool of `pg` lends it. */
@@ -19,8 +19,9 @@ export interface PostgresPool {
 }
 
 /**
- * The pool as Kysely is to use it: a connection that turned out to lead to a read-only standby is not put back, so that after a
- * failover the next one leads to the new primary. `release` ends listening to the pool, which stays its owner's.
+ * The pool as Kysely is to use it: once a connection turned out to lead to a read-only standby, neither it nor any that was made
+ * before is used again, so that after a failover the next ones lead to the new primary. `release` ends listening to the pool, which
+ * stays its owner's.
  */
 export const safePool = (pool: PostgresPool): { readonly pool: KyselyPool; readonly release: () => void } => {
   // Idle connections that break tell the pool, and an error event without a listener would end the process. The pool replaces them,
@@ -28,18 +29,41 @@ export const safePool = (pool: PostgresPool): { readonly pool: KyselyPool; reado
   const ignore = (): void => {}
   pool.on('error', ignore)
   const statements = new PreparedStatements()
-  const kyselyPool = {
-    connect: async () => guarded(await pool.connect(), statements),
-    end: () => Promise.resolve(),
+  const failovers = new Failovers()
+  const connect = async (): Promise<PooledClient> => {
+    for (;;) {
+      const client = await pool.connect()
+      if (!failovers.isOutdated(client)) return guarded(client, { statements, failovers })
+      client.release(true)
+    }
   }
+  const kyselyPool = { connect, end: () => Promise.resolve() }
   return { pool: kyselyPool as unknown as KyselyPool, release: () => pool.off?.('error', ignore) }
+}
+
+/** Knows which connections were made before one was found to be read-only. */
+class Failovers {
+  #seen = 0
+  readonly #madeAfter = new WeakMap<PooledClient, number>()
+
+  isOutdated(client: PooledClient): boolean {
+    const madeAfter = this.#madeAfter.get(client)
+    if (madeAfter === undefined) this.#madeAfter.set(client, this.#seen)
+    return madeAfter !== undefined && madeAfter < this.#seen
+  }
+
+  saw(error: unknown): void {
+    if (isReadOnly(error)) this.#seen++
+  }
 }
 
 /** Clients whose errors are heard. */
 const heard = new WeakSet<PooledClient>()
 
-const guarded = (client: PooledClient, statements: PreparedStatements): PooledClient => {
-  let readOnly = false
+const guarded = (
+  client: PooledClient,
+  { statements, failovers }: { readonly statements: PreparedStatements; readonly failovers: Failovers },
+): PooledClient => {
   // The pool listens to idle clients only. One that breaks between two statements would end the process; whoever sends the next
   // statement is told.
   if (!heard.has(client)) client.on?.('error', () => {})
@@ -49,11 +73,11 @@ const guarded = (client: PooledClient, statements: PreparedStatements): PooledCl
       try {
         return await statements.query(client, query)
       } catch (error) {
-        readOnly ||= isReadOnly(error)
+        failovers.saw(error)
         throw error
       }
     },
-    release: (destroy) => client.release(readOnly || destroy),
+    release: (destroy) => client.release(failovers.isOutdated(client) || destroy),
   }
 }
 
@@ -73,17 +97,4 @@ export const openPool = async (
   })
   pool.on('error', () => {}) // as in safePool: whoever needs the database learns of it
   return pool
-}
-
-const importPg = async (): Promise<Pick<typeof import('pg'), 'Pool'>> => {
-  try {
-    const pg = await import('pg')
-    return pg.default
-  } catch (error) {
-    throw new BusError(
-      'INVALID_ARGUMENT',
-      'A connectionString needs the package pg: install it, or give a pool or a kysely instance',
-      { cause: error, retryable: false },
-    )
-  }
 }

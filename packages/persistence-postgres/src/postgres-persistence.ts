@@ -5,6 +5,7 @@ import { createDeadLetters } from './dead-letters.ts'
 import { invalid } from './errors.ts'
 import { createEventLog } from './event-log.ts'
 import { createInspect } from './inspect.ts'
+import { clientLikeThoseOf, clientOf, type MakeListeningClient } from './listening-client.ts'
 import { createNotifications } from './notifications.ts'
 import { storeConfig, type StoreOptions } from './options.ts'
 import { createPostgresStore } from './postgres-store.ts'
@@ -31,7 +32,15 @@ export type PostgresSource =
   | { readonly kysely: PostgresKysely; readonly connectionString?: undefined; readonly pool?: undefined }
 
 /** Options of {@link postgresPersistence}. */
-export type PostgresOptions = PostgresSource & StoreOptions
+export type PostgresOptions = PostgresSource &
+  StoreOptions & {
+    /**
+     * Where to LISTEN, on a connection of its own. Default: where `connectionString` or the `pool` of `pg` leads; with a `kysely`
+     * instance, or another kind of pool, nowhere, and events of other processes are found by polling. Set it there, and to go past a pooler
+     * that shares connections between transactions.
+     */
+    readonly listenConnectionString?: string | undefined
+  }
 
 /** What a bus needs to keep durable and scheduled events in Postgres. */
 export interface PostgresPersistence extends Persistence {
@@ -51,8 +60,13 @@ export interface PostgresPersistence extends Persistence {
  */
 export const postgresPersistence = (options: PostgresOptions): PostgresPersistence => {
   const config = storeConfig(options)
-  const { kysely, pool, close } = connect(options, config.settings.connectMs)
-  const notifications = config.notify && pool ? createNotifications(pool, config.schema, config.logger) : undefined
+  const { connectMs } = config.settings
+  const { kysely, close, listeningClient } = connect(options, connectMs)
+  const { listenConnectionString } = options
+  const makeClient =
+    listenConnectionString === undefined ? listeningClient : clientOf(listenConnectionString, connectMs)
+  const notifications =
+    config.notify && makeClient ? createNotifications(makeClient, config.schema, config.logger) : undefined
   return createParts(createPostgresStore(config, { kysely, notifications, close }))
 }
 
@@ -76,8 +90,8 @@ export const createParts = ({
 
 interface Connected {
   readonly kysely: Kysely<unknown>
-  /** Where a connection for notifications can be had; a Kysely instance lends none for long. */
-  readonly pool?: PostgresPool | undefined
+  /** Makes the connection for notifications; a Kysely instance does not say how. */
+  readonly listeningClient?: MakeListeningClient | undefined
   readonly close: () => Promise<void>
 }
 
@@ -92,7 +106,7 @@ const connect = (options: PostgresSource, connectMs: number): Connected => {
     const { pool, release } = safePool(options.pool)
     return {
       kysely: new Kysely({ dialect: new PostgresDialect({ pool }) }),
-      pool: options.pool,
+      listeningClient: clientLikeThoseOf(options.pool, connectMs),
       close: () => {
         release()
         return Promise.resolve()
@@ -122,7 +136,7 @@ const openedOnDemand = (
   }
   return {
     kysely: new Kysely({ dialect: new PostgresDialect({ pool: safePool(pool).pool }) }),
-    pool,
+    listeningClient: clientOf(connectionString, connectMs),
     async close() {
       const closing = opened
       opened = undefined

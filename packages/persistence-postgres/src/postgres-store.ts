@@ -34,6 +34,7 @@ export const createPostgresStore = (
   const notify = notifications && sql.raw(notifications.notify)
   let hinting = false
   let hintAgain = false
+  let hintsSent = Promise.resolve()
   const sendHints = async (): Promise<void> => {
     if (!notify) return
     do {
@@ -50,7 +51,7 @@ export const createPostgresStore = (
       hintAgain = true
       if (!hinting && notify) {
         hinting = true
-        void sendHints()
+        hintsSent = sendHints()
       }
     },
     async hintIn(run) {
@@ -61,7 +62,7 @@ export const createPostgresStore = (
     vacuumFailed: false,
   }
   let vacuuming: Promise<void> | undefined
-  /** Buses that have opened it. */
+  /** Buses that have opened it, or are about to. */
   let users = 0
   const vacuum = (): void => {
     vacuuming ??= vacuumIfNeeded(context).finally(() => (vacuuming = undefined))
@@ -73,12 +74,15 @@ export const createPostgresStore = (
     codec: config.codec,
     run: (host) => runStore(events, host),
     async open() {
+      users++
       try {
         await (config.autoMigrate ? migrate : requireCurrent)(connection.kysely, config.schema)
       } catch (error) {
+        users--
+        // Nobody closes what he could not open. Who waits for hints already goes on to. Why it failed is told, not what came of it.
+        if (users === 0) await connection.close().catch(() => {})
         throw storeError(error)
       }
-      users++
     },
     join: (facts) => join(context, facts),
     heartbeat: (worker) => heartbeat(context, worker),
@@ -101,7 +105,8 @@ export const createPostgresStore = (
     async close() {
       users = Math.max(0, users - 1)
       if (users > 0) return
-      await vacuuming
+      // Whatever is still asked of the database after it was closed would open it again.
+      await Promise.all([vacuuming, hintsSent])
       await notifications?.close()
       await connection.close()
     },

@@ -4,11 +4,18 @@ import type { StoreContext } from './context.ts'
 import { CLOCK, type Database, NOW, PREPARED } from './database.ts'
 import { applyDelta } from './lanes.ts'
 
-/** An event whose report was applied. */
+/** The events whose reports were applied, as one row: many cost more to send and to read than to make. */
 export interface ReportedRow {
-  readonly key: string
-  readonly overtaken: boolean
+  /** Null if there are none. */
+  readonly keys: string | null
+  /** Those of them whose lane is overtaken. */
+  readonly overtaken: string | null
 }
+
+/** The answer of a statement, from its CTE `settled s`. */
+export const selectReported = (isOvertaken: RawBuilder<boolean>): RawBuilder<unknown> => sql`
+  select string_agg(s.key::text, ' ') as keys, string_agg(s.key::text, ' ') filter (where ${isOvertaken}) as overtaken
+  from settled s`
 
 /** The subselect hides how many there are: many constants look dearer than reading the whole table, which is full of others. */
 export const keyIn = (keys: readonly string[]): RawBuilder<boolean> =>
@@ -43,7 +50,7 @@ export const completeStatement = ({ db, config }: StoreContext, leases: readonly
   ${applyDelta(db)},
   ${findOvertaken(db)},
   ${keepKeys(db, 'done', config.idempotencyRetentionMs)}
-  select s.key::text as key, ${IS_OVERTAKEN} as overtaken from settled s`
+  ${selectReported(IS_OVERTAKEN)}`
 }
 
 /**
@@ -61,14 +68,24 @@ export const keepKeys = (
     where key = any(array(select idempotency_key from settled where idempotency_key is not null)))`
 
 /**
- * Finds out in which lanes an event that goes before one which the worker still holds, and has not begun, has become ready. Only lanes
- * that have both are looked at, by two short scans of the index events_lane. A hint: it sees what was there when the statement began. It
- * reads the CTEs `settled` and `locked`, and adds `overtaken`.
+ * Finds out in which lanes an event that goes before one which the worker still holds, and has not begun, has become ready. A hint: it
+ * sees what was there when the statement began. It reads the CTEs `settled` and `locked`, and adds `overtaken`.
+ *
+ * Index events_lane. What is held is what comes first in nearly every lane: as many entries as were held tell that without a look at
+ * what waits behind them, however much that is.
  */
 export const findOvertaken = (db: Database): RawBuilder<unknown> => sql`
   overtaken as materialized (
     select k.lane
-    from (select lane from locked where waiting > 0 and held > 0) k
+    from (
+      select l.lane from locked l
+      cross join lateral (
+        select bool_or(h.state = 'ready') as waits_among from (
+          select state from ${db.events} e
+          where e.lane = l.lane and e.state in ('ready', 'running')
+          order by e.begun desc, e.order_key, e.key
+          limit l.held + (select count(*) from settled s where s.lane = l.lane)) h) h
+      where l.waiting > 0 and l.held > 0 and h.waits_among) k
     cross join lateral (
       select e.begun, e.order_key, e.key from ${db.events} e
       where e.lane = k.lane and e.state = 'ready' and e.owner is null
@@ -138,8 +155,7 @@ export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]
       where lane is not null and kind not in ('start', 'progress') group by lane),
     ${applyDelta(db)},
     ${findOvertaken(db)}
-    select s.key::text as key, s.kind in ('defer', 'undecodable', 'dead') and ${IS_OVERTAKEN} as overtaken
-    from settled s`
+    ${selectReported(sql`s.kind in ('defer', 'undecodable', 'dead') and ${IS_OVERTAKEN}`)}`
 }
 
 /** Whether a handler has failed, for good or not. */

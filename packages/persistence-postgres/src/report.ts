@@ -13,11 +13,15 @@ type Dead = Report & { readonly kind: 'dead' }
  * another, in the order of the request.
  */
 export const report = async (context: StoreContext, reports: readonly Report[]): Promise<readonly Reported[]> => {
-  const answers: Reported[] = reports.map(() => ({ status: 'lost' }))
+  const answers: Reported[] = reports.map(() => LOST)
   for (const round of rounds(reports)) await reportRound(context, round, answers)
   if (reports.some(({ kind }) => kind === 'release')) context.hint()
   return answers
 }
+
+const OK: Reported = { status: 'ok' }
+const OVERTAKEN: Reported = { status: 'ok', overtaken: true }
+const LOST: Reported = { status: 'lost' }
 
 interface Numbered<Kind extends Report = Report> {
   readonly report: Kind
@@ -44,12 +48,14 @@ const reportRound = async (context: StoreContext, round: readonly Numbered[], an
   const dead = round.filter((item): item is Numbered<Dead> => config.deadLetters && item.report.kind === 'dead')
   const others = round.filter(({ report: { kind } }) => kind !== 'complete' && !(config.deadLetters && kind === 'dead'))
   const apply = async (items: readonly Numbered[], statement: RawBuilder<ReportedRow>): Promise<void> => {
-    const rows = new Map((await db.run(statement)).map((row) => [row.key, row]))
+    const [row] = await db.run(statement)
+    const applied = new Set(row?.keys?.split(' '))
+    const overtaken = new Set(row?.overtaken?.split(' '))
     for (const { report, index } of items) {
-      const row = rows.get(report.lease.key)
-      if (row) answers[index] = row.overtaken ? { status: 'ok', overtaken: true } : { status: 'ok' }
+      const { key } = report.lease
+      if (applied.has(key)) answers[index] = overtaken.has(key) ? OVERTAKEN : OK
     }
-    context.settled += rows.size
+    context.settled += applied.size
   }
   if (others.length > 0)
     await apply(

@@ -23,6 +23,9 @@ describe('storeConfig', () => {
     ['no number', { pollMs: Number.NaN }],
     ['for ever', { sweepMs: Infinity }],
     ['text', { connectMs: '5' as never }],
+    ['a log of some length', { eventLog: { maxCount: Number.NaN } }],
+    ['a log of less than no age', { eventLog: { maxAgeMs: -1 } }],
+    ['a function that chooses what is logged', { eventLog: { types: (() => true) as never } }],
   ])('refuses %s', ([, options]) => {
     expect(() => storeConfig(options)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   })

@@ -42,6 +42,25 @@ it('C-66 discards a connection that leads to a read-only standby, and keeps one 
   }
 })
 
+it('C-66 does not use a connection that was idle when another turned out to be read-only', async () => {
+  const { pool, released } = fakePool(() => ({ rows: [] }))
+  const standby = fakePool(() => {
+    throw failure('25006')
+  })
+  const primary = fakePool(() => ({ rows: ['primary'] }))
+  const connections = [pool, standby.pool, pool, primary.pool]
+  const failedOver = safePool({ ...pool, connect: () => connections.shift()!.connect() }).pool
+  ;(await failedOver.connect()).release()
+  const reading = await failedOver.connect()
+  await expect(reading.query('insert', [])).rejects.toMatchObject({ code: '25006' })
+  reading.release()
+  const next = await failedOver.connect()
+  expect(await next.query('insert', [])).toEqual({ rows: ['primary'] })
+  next.release()
+  expect(released.map(Boolean)).toEqual([false, true])
+  expect(primary.released.map(Boolean)).toEqual([false])
+})
+
 it('hears the errors of idle connections until it is released', () => {
   const { pool, listeners } = fakePool(() => undefined)
   const { release } = safePool(pool)

@@ -1,23 +1,14 @@
-import {
-  createBus,
-  defineEvent,
-  isBusError,
-  type Logger,
-  PersistenceDegraded,
-  PersistenceRecovered,
-} from '@buslane/core'
+import { isBusError } from '@buslane/core'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { postgresPersistence } from '../src/index.ts'
 import { embeddedDatabase } from './support/database.ts'
+import { refusingPort } from './support/refusing-port.ts'
+import { Kept, Plain, publishing, troubledBus } from './support/trouble.ts'
+import { until } from './support/until.ts'
 
 // A server of its own, which comes and goes.
 
-const Kept = defineEvent<{ n: number }>('trouble.kept', { durable: true })
-const Plain = defineEvent<{ n: number }>('trouble.plain')
-
 let database: Awaited<ReturnType<typeof embeddedDatabase>>
-let schemas = 0
 
 beforeAll(async () => {
   database = await embeddedDatabase()
@@ -25,35 +16,25 @@ beforeAll(async () => {
 
 afterAll(() => database.stop())
 
-const recordingLogger = (): Logger & { readonly lines: string[] } => {
-  const lines: string[] = []
-  const add = (_fields: object, message: string): void => void lines.push(message)
-  return { lines, debug: () => {}, info: add, warn: add, error: add }
-}
+const setUp = () => troubledBus({ connectionString: database.connectionString })
 
-const setUp = () => {
-  const logger = recordingLogger()
-  const seen: string[] = []
-  const persistence = postgresPersistence({
-    connectionString: database.connectionString,
-    schema: `trouble_${++schemas}`,
-    connectMs: 1000,
-    logger,
-  })
-  const bus = createBus({ persistence, logger, lane: () => undefined })
-  bus.on(Kept, ({ payload }) => void seen.push(`kept ${payload.n}`), { name: 'kept' })
-  bus.on(Plain, ({ payload }) => void seen.push(`plain ${payload.n}`), { name: 'plain' })
-  bus.on(PersistenceDegraded, () => void seen.push('degraded'))
-  bus.on(PersistenceRecovered, () => void seen.push('recovered'))
-  return { bus, persistence, logger, seen }
-}
-
-const until = async (condition: () => boolean): Promise<void> => {
-  const deadline = performance.now() + 15_000
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error('it did not happen within 15 s')
-    await new Promise((resolve) => setTimeout(resolve, 5))
+const query = async <Row extends object>(...statements: readonly string[]): Promise<readonly Row[]> => {
+  const client = new pg.Client({ connectionString: database.connectionString, application_name: 'watcher' })
+  await client.connect()
+  try {
+    let rows: readonly Row[] = []
+    for (const statement of statements) ({ rows } = await client.query<Row>(statement))
+    return rows
+  } finally {
+    await client.end()
   }
+}
+
+const keptOf = (seen: readonly string[]): readonly string[] => seen.filter((what) => what.startsWith('kept'))
+
+const unhandled = (accepted: readonly number[], seen: readonly string[]): readonly number[] => {
+  const handled = new Set(seen)
+  return accepted.filter((n) => !handled.has(`kept ${n}`))
 }
 
 it('R-SCH-4 C-63 a bus starts without its database, works in memory, and uses the database within 5 s of its return', async () => {
@@ -91,20 +72,7 @@ it('R-SCH-4 C-63 a bus starts without its database, works in memory, and uses th
 it('R-SCH-4 C-63 C-64 a database that goes away under load loses nothing that was accepted, and handles nothing twice', async () => {
   const { bus, logger, seen } = setUp()
   await bus.start()
-  const accepted: number[] = []
-  let n = 0
-  let publishing = true
-  const publisher = (async () => {
-    while (publishing) {
-      const batch = Array.from({ length: 20 }, async () => {
-        const mine = ++n
-        const receipt = await bus.publish(Kept({ n: mine })).catch(() => undefined)
-        accepted.push(...(receipt ? [mine] : []))
-      })
-      await Promise.all(batch)
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
-  })()
+  const publisher = publishing(bus)
   await until(() => seen.length > 200)
   await database.shutDown()
   await until(() => seen.includes('degraded'))
@@ -114,33 +82,105 @@ it('R-SCH-4 C-63 C-64 a database that goes away under load loses nothing that wa
   const backAt = performance.now()
   await until(() => seen.includes('recovered'))
   expect(performance.now() - backAt).toBeLessThan(5000)
-  await until(() => seen.filter((what) => what.startsWith('kept')).length > 400)
-  publishing = false
-  await publisher
+  await until(() => keptOf(seen).length > 400)
+  const accepted = await publisher.stop()
   await until(() => bus.stats().stored?.leased === 0)
   await bus.idle()
-  const kept = seen.filter((what) => what.startsWith('kept'))
-  expect(accepted.filter((number) => !kept.includes(`kept ${number}`))).toEqual([])
-  expect(new Set(kept).size).toBe(kept.length)
+  expect(unhandled(accepted, seen)).toEqual([])
+  expect(new Set(keptOf(seen)).size).toBe(keptOf(seen).length)
   expect(logger.lines.length).toBeLessThan(10)
   await bus.stop()
 })
 
-it('C-65 connections that are killed under load lose nothing', async () => {
+it('R-SCH-4 C-63 a database that is away for 12 s costs few connection attempts and log lines, and no event in memory waits', async () => {
+  const { bus, logger, seen } = setUp()
+  await bus.start()
+  const publisher = publishing(bus)
+  await until(() => seen.length > 200)
+  await database.shutDown()
+  const awayAt = performance.now()
+  let plain = 0
+  let longestMs = 0
+  {
+    await using port = await refusingPort(database.connectionString)
+    while (performance.now() - awayAt < 12_000) {
+      const publishedAt = performance.now()
+      await bus.publish(Plain({ n: ++plain }))
+      await until(() => seen.includes(`plain ${plain}`))
+      longestMs = Math.max(longestMs, performance.now() - publishedAt)
+    }
+    // Each of the pool's connections that was in use may be tried again once; then there is one every two seconds, and one for hints.
+    expect(port.attempts()).toBeLessThan(60)
+    expect(port.attempts()).toBeGreaterThan(3)
+  }
+  expect(longestMs).toBeLessThan(1000)
+  expect(logger.lines.length).toBeLessThan(8)
+  const handledBefore = keptOf(seen).length
+  await database.start()
+  const backAt = performance.now()
+  await until(() => seen.includes('recovered') && keptOf(seen).length > handledBefore)
+  expect(performance.now() - backAt).toBeLessThan(5000)
+  const accepted = await publisher.stop()
+  await until(() => bus.stats().stored?.leased === 0)
+  await bus.idle()
+  expect(unhandled(accepted, seen)).toEqual([])
+  expect(logger.lines.length).toBeLessThan(12)
+  await bus.stop()
+})
+
+it('C-66 a database that becomes read-only is left by every connection, and used again when it can be written', async () => {
+  const { bus, logger, seen } = setUp()
+  await bus.start()
+  const publisher = publishing(bus)
+  await until(() => seen.length > 200)
+  const connections = `select pid from pg_stat_activity where application_name = 'buslane' and query not like 'listen %'`
+  const before = await query<{ pid: number }>(
+    'alter system set default_transaction_read_only = on',
+    'select pg_reload_conf()',
+    connections,
+  )
+  await until(() => seen.includes('degraded'))
+  const refused = await bus.publish(Kept({ n: 0 })).catch((error: unknown) => error)
+  expect(refused).toMatchObject({ code: 'PERSISTENCE_UNAVAILABLE' })
+  await bus.publish(Plain({ n: 1 }))
+  await until(() => seen.includes('plain 1'))
+  await query(
+    'set default_transaction_read_only = off',
+    'alter system reset default_transaction_read_only',
+    'select pg_reload_conf()',
+  )
+  const writableAt = performance.now()
+  await until(() => seen.includes('recovered'))
+  expect(performance.now() - writableAt).toBeLessThan(5000)
+  const after = await query<{ pid: number }>(connections)
+  const old = new Set(before.map(({ pid }) => pid))
+  expect(after.filter(({ pid }) => old.has(pid))).toEqual([])
+  const handledBefore = keptOf(seen).length
+  await until(() => keptOf(seen).length > handledBefore)
+  const accepted = await publisher.stop()
+  await until(() => bus.stats().stored?.leased === 0)
+  await bus.idle()
+  expect(unhandled(accepted, seen)).toEqual([])
+  expect(logger.lines.length).toBeLessThan(10)
+  await bus.stop()
+})
+
+it('C-65 connections that are killed under load, again and again, lose nothing, and the one for hints comes back', async () => {
   const { bus, seen } = setUp()
   await bus.start()
-  const killer = new pg.Client({ connectionString: database.connectionString })
-  await killer.connect()
-  const accepted: number[] = []
-  for (let n = 1; n <= 300; n++) {
-    const receipt = await bus.publish(Kept({ n })).catch(() => undefined)
-    accepted.push(...(receipt ? [n] : []))
-    if (n % 50 === 0) {
-      await killer.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'buslane'`)
-    }
+  const publisher = publishing(bus)
+  for (let round = 1; round <= 10; round++) {
+    const handledBefore = keptOf(seen).length
+    await until(() => keptOf(seen).length > handledBefore + 50)
+    await query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'buslane'`)
   }
-  await killer.end()
-  await until(() => accepted.every((n) => seen.includes(`kept ${n}`)))
+  const accepted = await publisher.stop()
+  await until(() => unhandled(accepted, seen).length === 0)
   expect(bus.stats().stored?.dead).toBe(0)
+  const listening = `select pid from pg_stat_activity where application_name = 'buslane' and query like 'listen %'`
+  await until(async () => (await query(listening)).length === 1)
   await bus.stop()
+  await until(
+    async () => (await query(`select pid from pg_stat_activity where application_name = 'buslane'`)).length === 0,
+  )
 })

@@ -14,12 +14,17 @@ export interface Holdings {
 interface Budget {
   readonly limit: number
   readonly start: number
+  readonly laneStart: number
   readonly laneLimit: number
   readonly serialLimit: number
 }
 
 /** So much work is held ahead. */
 const AHEAD_MS = 50
+/** As much of one named lane, which waits for commits. */
+const LANE_AHEAD_MS = 250
+/** What an event of a named lane takes until that is known. */
+const FIRST_LANE_MS = 20
 /** For so long after a worker died nothing is started ahead. */
 const CAREFUL_MS = 30_000
 /** What one event counts in the average. */
@@ -37,6 +42,8 @@ export class ClaimBudget {
   readonly #concurrency: number
   /** How long the handlers of one event take, on the average of the last. */
   #workMs = Infinity
+  /** How long a named lane is busy with one event, until its end is committed, on the average of the last. */
+  #laneMs = FIRST_LANE_MS
   #carefulUntil = -Infinity
 
   constructor(batchSize: number, concurrency: number) {
@@ -49,6 +56,11 @@ export class ClaimBudget {
     this.#workMs = this.#workMs === Infinity ? ms : this.#workMs + (ms - this.#workMs) * WEIGHT
   }
 
+  /** A named lane was busy with an event for so long, its commit included. */
+  committed(ms: number): void {
+    this.#laneMs += (ms - this.#laneMs) * WEIGHT
+  }
+
   /** Something was interrupted: what is started ahead would be taken for interrupted too if that happens again. */
   interrupted(now: number): void {
     this.#carefulUntil = now + CAREFUL_MS
@@ -56,12 +68,22 @@ export class ClaimBudget {
 
   /** How many events more than there are free slots may wait here. */
   get ahead(): number {
-    return Math.min(2 * this.#batchSize, this.#doneIn(AHEAD_MS) * this.#concurrency)
+    return Math.min(4 * this.#batchSize, this.#doneIn(AHEAD_MS) * this.#concurrency)
   }
 
   /** Whether all that is held will begin so soon that it may be recorded as started. */
   startsAhead(now: number): boolean {
     return now >= this.#carefulUntil
+  }
+
+  /** How many of one named lane may be recorded as started: all that are held of it, since each waits for the one before only. */
+  laneStart(now: number): number {
+    return this.startsAhead(now) ? this.#laneMost : 1
+  }
+
+  /** How many of one named lane are done in 250 ms: each waits for the commit of the one before. */
+  get #laneMost(): number {
+    return 1 + Math.min(this.#batchSize, Math.floor(LANE_AHEAD_MS / this.#laneMs))
   }
 
   /** How many events of the bus's own lane may be claimed: some again when half of them are done. */
@@ -72,8 +94,7 @@ export class ClaimBudget {
 
   /** How many events of one named lane are worth holding. */
   laneLimit(lanes: number): number {
-    const most = Math.min(this.#batchSize, this.#doneIn(AHEAD_MS))
-    return 1 + Math.min(most, Math.floor(this.ahead / Math.max(1, lanes)))
+    return Math.min(this.#laneMost, 1 + Math.floor(this.ahead / Math.max(1, lanes)))
   }
 
   /** `undefined`: enough is here for now. */
@@ -86,6 +107,7 @@ export class ClaimBudget {
     return {
       limit: Math.min(room, this.#batchSize),
       start: this.startsAhead(now) ? room : Math.max(0, slotsFree - waiting),
+      laneStart: this.laneStart(now),
       laneLimit: this.laneLimit(lanes),
       serialLimit: this.serialLimit(holdings),
     }

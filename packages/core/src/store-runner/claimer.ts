@@ -62,6 +62,11 @@ export class Claimer {
     return this.#budget.startsAhead(this.#bus.clock.monotonic())
   }
 
+  /** How many events of a named lane may be recorded as started. */
+  get laneStart(): number {
+    return this.#budget.laneStart(this.#bus.clock.monotonic())
+  }
+
   enable(): void {
     this.#enabled = true
     this.#hints ??= this.#store.onHint?.(() => this.wake())
@@ -97,9 +102,14 @@ export class Claimer {
     this.#budget.worked(ms)
   }
 
+  /** A named lane was busy with an event for so long, its commit included. */
+  committed(ms: number): void {
+    this.#budget.committed(ms)
+  }
+
   /** An event is not worked on here any more. `heldOfLane`: how many others of its named lane are still held here. */
   settled(heldOfLane: number | undefined): void {
-    const laneMayHaveMore = heldOfLane !== undefined && heldOfLane <= this.#laneLimit / 2
+    const laneMayHaveMore = heldOfLane !== undefined && heldOfLane <= this.#laneLimit / 4
     if (laneMayHaveMore || (this.#serialCut && this.#budget.serialLimit(this.#host.holdings) > 0))
       this.#maybeMore = true
     this.look()

@@ -11,6 +11,8 @@ export class HandledTypes {
   #list: readonly ClaimType[] | undefined = undefined
   #keys = new Set<string>()
   #notes: readonly string[] = []
+  /** By type: why events of it cannot be stored, if so. */
+  readonly #problems = new Map<string, string | undefined>()
 
   constructor(bus: StoreHost) {
     this.#bus = bus
@@ -48,6 +50,7 @@ export class HandledTypes {
   changed(): boolean {
     const known = this.#list !== undefined
     this.#list = undefined
+    this.#problems.clear()
     return known
   }
 
@@ -59,7 +62,11 @@ export class HandledTypes {
 
   /** @throws {BusError} `INVALID_ARGUMENT` */
   requireStorable(type: string): void {
-    const problem = this.#problemOf(type)
+    let problem = this.#problems.get(type)
+    if (problem === undefined && !this.#problems.has(type)) {
+      problem = this.#problemOf(type)
+      this.#problems.set(type, problem)
+    }
     if (problem) throw invalid(problem)
   }
 

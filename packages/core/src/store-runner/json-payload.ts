@@ -10,15 +10,36 @@ import { BusError, describe } from '../errors.ts'
 export const toJson = (value: unknown, what: string): string => {
   if (value === undefined) return ''
   try {
+    const text = JSON.stringify(value)
+    if (survives(value)) return text
     check(value, [], new Set(), what)
-    return JSON.stringify(value)
+    return text
   } catch (error) {
     if (error instanceof BusError) throw error
+    check(value, [], new Set(), what)
     throw new BusError('INVALID_PAYLOAD', `${what} cannot be stored as JSON: ${describe(error)}`, { cause: error })
   }
 }
 
 export const fromJson = (text: string): unknown => (text === '' ? undefined : JSON.parse(text))
+
+/** The usual case, without the paths that {@link check} keeps to say what is wrong. Not for what has a cycle. */
+const survives = (value: unknown): boolean => {
+  if (typeof value === 'string' || value === null || typeof value === 'boolean') return true
+  if (typeof value === 'number') return Number.isFinite(value)
+  if (typeof value !== 'object') return false
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) if (!survives(value[index])) return false
+    return true
+  }
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false
+  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return false
+  for (const key of Object.keys(value)) {
+    const own = (value as Record<string, unknown>)[key]
+    if (own !== undefined && !survives(own)) return false
+  }
+  return true
+}
 
 const check = (value: unknown, path: string[], above: Set<object>, what: string): void => {
   const refuse = (found: string): never => {

@@ -35,7 +35,6 @@ export class StoreRun implements StoreRunner, LeaseHost {
   readonly #log: EventLogWriter | undefined
   /** What is leased to this process, by key. */
   readonly #held = new Map<string, StoredDelivery>()
-  readonly #byDelivery = new WeakMap<Delivery, StoredDelivery>()
   /** Somebody waits for these, and only this process may claim them. By key. */
   readonly #awaited = new Map<string, StoreIntent>()
   /** By what is held, or was, of an event that somebody waits for. */
@@ -72,7 +71,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
     this.#appender = new Appender({
       batchSize,
       parallelAppends,
-      append: (events) => this.#leasing(() => store.append(events, connection.worker)),
+      append: async (events) => this.#count(await this.#leasing(() => store.append(events, connection.worker))),
     })
     this.#reporter = new Reporter({
       batchSize,
@@ -268,7 +267,9 @@ export class StoreRun implements StoreRunner, LeaseHost {
       expiresInMs,
       idempotencyKey,
       onCrash: definition.options.onCrash ?? 'retry',
-      keep: keeps ? { start: this.#startsAtOnce(delivery, lane) } : undefined,
+      keep: keeps
+        ? { start: this.#startsAtOnce(delivery), laneStart: lane === undefined ? 1 : this.#claimer.laneStart }
+        : undefined,
       mine,
     }
   }
@@ -285,31 +286,39 @@ export class StoreRun implements StoreRunner, LeaseHost {
     )
   }
 
-  #startsAtOnce(delivery: Delivery, lane: string | undefined): readonly string[] | undefined {
+  /** The handlers with which it may be recorded as started. */
+  #startsAtOnce(delivery: Delivery): readonly string[] | undefined {
     const { definition, message, laneKey, parent } = delivery
     if (definition.options.onCrash === 'fail') return undefined
     const pending = this.#appender.pending
     const idle = laneKey === undefined || (this.#bus.laneIdle(laneKey) && (laneKey !== BUS || pending === 0))
     const beginsAtOnce = parent !== undefined || (idle && this.#bus.slotsFree > pending)
-    if (!beginsAtOnce && (lane !== undefined || !this.#claimer.startsAhead)) return undefined
+    if (!beginsAtOnce && !this.#claimer.startsAhead) return undefined
     const plan = this.#bus.plan(message.type, message.sessionId)
     return plan.length > 0 ? namesOf(plan) : undefined
   }
 
-  async #append(intent: StoreIntent, how: { readonly keep: boolean; readonly mine: boolean }): Promise<Appended> {
-    if (!this.#connection.isUp) await this.#connection.ready(how.mine)
-    if (intent.signal?.aborted)
-      throw new BusError('ABORTED', 'The publish was aborted', { cause: intent.signal.reason })
-    return this.#write(this.#newEvent(intent, how), intent.transaction)
+  #append(intent: StoreIntent, how: { readonly keep: boolean; readonly mine: boolean }): Promise<Appended> {
+    const append = (): Promise<Appended> => {
+      if (intent.signal?.aborted)
+        throw new BusError('ABORTED', 'The publish was aborted', { cause: intent.signal.reason })
+      return this.#write(this.#newEvent(intent, how), intent.transaction)
+    }
+    return this.#connection.isUp ? append() : this.#connection.ready(how.mine).then(append)
   }
 
-  async #write(event: NewEvent, transaction: unknown): Promise<Appended> {
-    let appended: Appended
-    if (transaction === undefined) appended = await this.#appender.append(event)
-    else if (this.store.appendIn) appended = await this.store.appendIn(transaction, event)
-    else throw invalid('The store of this bus cannot join transactions')
-    if (appended.status === 'stored') this.#counts.appended++
-    return appended
+  #write(event: NewEvent, transaction: unknown): Promise<Appended> {
+    if (transaction === undefined) return this.#appender.append(event)
+    if (!this.store.appendIn) throw invalid('The store of this bus cannot join transactions')
+    return this.store.appendIn(transaction, event).then((appended) => {
+      this.#count([appended])
+      return appended
+    })
+  }
+
+  #count(answers: readonly Appended[]): readonly Appended[] {
+    for (const { status } of answers) if (status === 'stored') this.#counts.appended++
+    return answers
   }
 
   /** The event is stored: it is leased here already, or has to be claimed. */
@@ -420,15 +429,9 @@ export class StoreRun implements StoreRunner, LeaseHost {
   #hold(held: StoredDelivery): void {
     const { lease, lane, serial } = held.facts
     this.#held.set(lease.key, held)
-    this.#byDelivery.set(held.delivery, held)
     held.delivery.lease = held
     if (serial) this.#serial++
     if (lane !== undefined) this.#lanes.set(lane, (this.#lanes.get(lane) ?? 0) + 1)
-    held.startAhead = () => {
-      const { type, sessionId } = held.delivery.message
-      const plan = this.#bus.plan(type, sessionId)
-      if (plan.length > 0) void held.start(plan)
-    }
   }
 
   #admit(held: StoredDelivery, orderKey: number, acceptedAt: number): void {
@@ -507,14 +510,22 @@ export class StoreRun implements StoreRunner, LeaseHost {
     this.#claimer.worked(ms)
   }
 
-  async report(held: StoredDelivery, report: Report): Promise<Reported> {
-    const answer = await this.#reporter.send(report)
-    if (answer.status === 'lost' && !held.over) this.#leaseLost(held, 'another worker has it')
-    if (answer.overtaken) {
-      this.clearLane(held)
-      this.#claimer.wake()
-    }
-    return answer
+  report(held: StoredDelivery, report: Report, answered: (answer: Reported) => void): void {
+    this.#reporter.send(held.facts.lease.key, report, (answer) => {
+      this.#answered(held, answer)
+      answered(answer)
+    })
+  }
+
+  progressed(held: StoredDelivery): void {
+    this.#reporter.sendProgress(held.facts.lease.key, held, (answer) => this.#answered(held, answer))
+  }
+
+  #answered(held: StoredDelivery, { status, overtaken }: Reported): void {
+    if (status === 'lost' && !held.over) this.#leaseLost(held, 'another worker has it')
+    if (!overtaken) return
+    this.clearLane(held)
+    this.#claimer.wake()
   }
 
   ended(held: StoredDelivery, how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead' | 'lost'): void {
@@ -523,14 +534,19 @@ export class StoreRun implements StoreRunner, LeaseHost {
     this.#forget(held)
     if (this.#renews()) return
     const { lane } = held.facts
+    if (how === 'completed' && lane !== undefined) this.#claimer.committed(this.now() - held.begunAt)
     // What did not complete is in the store again, or lets others of its lane go first.
     if (how !== 'completed') this.#claimer.wake()
     this.#claimer.settled(lane === undefined ? undefined : (this.#lanes.get(lane) ?? 0))
   }
 
+  buried({ delivery: { message } }: StoredDelivery, { reason, progress, error }: Report & { kind: 'dead' }): void {
+    this.#bus.buried({ message, reason, progress, error })
+  }
+
   clearLane({ delivery }: StoredDelivery): void {
     for (const waiting of this.#bus.waitingBehind(delivery)) {
-      const held = this.#byDelivery.get(waiting)
+      const held = leaseOf(waiting)
       if (held && !held.over) void this.#giveBack(held)
     }
   }
@@ -543,7 +559,13 @@ export class StoreRun implements StoreRunner, LeaseHost {
 
   nextOf({ delivery }: StoredDelivery): StoredDelivery | undefined {
     const next = this.#bus.nextOf(delivery)
-    return next && this.#byDelivery.get(next)
+    return next && leaseOf(next)
+  }
+
+  startAhead(held: StoredDelivery): void {
+    const { type, sessionId } = held.delivery.message
+    const plan = this.#bus.plan(type, sessionId)
+    if (plan.length > 0) void held.start(plan)
   }
 
   completeIn(
@@ -585,7 +607,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
     if (this.#renews()) return
     this.#claimer.up()
     this.#log?.up()
-    void this.#later.storeAll((event) => this.#write(event, undefined)).catch(noop)
+    void this.#later.storeAll((event) => this.#appender.append(event)).catch(noop)
   }
 
   /** Resolves when the store can be asked again; `false` once this runner is closed. */
@@ -598,7 +620,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
   }
 
   #send(report: Report): void {
-    void this.#reporter.send(report)
+    this.#reporter.send(report.lease.key, report, noop)
   }
 
   #leaseLost(held: StoredDelivery, why: string): void {
@@ -620,3 +642,6 @@ export class StoreRun implements StoreRunner, LeaseHost {
     if (report.kind !== 'release') this.#send({ kind: 'release', lease: report.lease })
   }
 }
+
+/** Whatever has a lease on this bus was leased by its one store. */
+const leaseOf = (delivery: Delivery): StoredDelivery | undefined => delivery.lease as StoredDelivery | undefined

@@ -1,5 +1,6 @@
 import { BusError, describe } from '../errors.ts'
 import type { Delivery } from '../delivery.ts'
+import { DISCARDED } from '../failure.ts'
 import type { HandlerOutcome } from '../outcome.ts'
 import type { HandlerProgress, Lease, Progress, Report, Reported, StoredError } from '../persistence.ts'
 import type { Plan } from '../routing.ts'
@@ -16,7 +17,9 @@ export interface LeaseHost {
   readonly reliable: boolean
   /** Extends the lease of this worker, however long that takes; `false` when it is lost. */
   extend(): Promise<boolean>
-  report(lease: StoredDelivery, report: Report): Promise<Reported>
+  report(lease: StoredDelivery, report: Report, answered: (answer: Reported) => void): void
+  /** Some handler has got further: `progress` is asked how far when it can be written. */
+  progressed(lease: StoredDelivery): void
   hasSession(sessionId: string): boolean
   /** It begins here. */
   begun(lease: StoredDelivery): void
@@ -24,12 +27,16 @@ export interface LeaseHost {
   worked(ms: number): void
   /** It is not worked on here any more. */
   ended(lease: StoredDelivery, how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead' | 'lost'): void
+  /** It is in the dead letters. */
+  buried(lease: StoredDelivery, report: Report & { readonly kind: 'dead' }): void
   /** Gives back what waits here of its lane, which goes no further here for now. */
   clearLane(lease: StoredDelivery): void
   /** Resolves when all that the store has been asked to lease so far is in its lane here. */
   landed(): Promise<void>
   /** The event that is next in its lane, if it waits here too. */
   nextOf(lease: StoredDelivery): StoredDelivery | undefined
+  /** Records its start, if it is known who would handle it. */
+  startAhead(lease: StoredDelivery): void
   completeIn(transaction: unknown, lease: Lease, handler: string, attempts: number): Promise<'ok' | 'lost'>
   readonly noHandlerAfterMs: number
   readonly deferMs: number
@@ -61,11 +68,16 @@ export class StoredDelivery implements DeliveryLease {
   /** Another worker has it, or it has been given back: nothing of it counts any more. */
   over = false
   begun = false
+  /** When its first handler began here, by the monotonic clock. */
+  begunAt = 0
   readonly #host: LeaseHost
   readonly #progress: Record<string, HandlerProgress>
   #recorded: readonly string[] | undefined
-  #begunAt = 0
   #start: true | Promise<boolean> | undefined
+  /** A handler has failed for good. */
+  #failed: boolean
+  /** Progress waits to be written. */
+  #unwritten = false
   /** Handlers whose transaction may hold the event's row: reports of it wait for them. */
   readonly #inTransaction = new Set<string>()
 
@@ -74,6 +86,7 @@ export class StoredDelivery implements DeliveryLease {
     this.delivery = delivery
     this.facts = facts
     this.#progress = { ...facts.progress }
+    this.#failed = Object.values(facts.progress).some(({ status }) => status === 'failed')
     this.#recorded = facts.handlers
     this.#start = facts.started ? true : undefined
   }
@@ -88,10 +101,10 @@ export class StoredDelivery implements DeliveryLease {
     if (this.#isUnknownHere(plan)) return this.#leaveToOthers()
     this.#foldInterruptions(plan)
     const started = this.#start ?? this.start(plan)
-    this.#begunAt = host.now()
+    this.begunAt = host.now()
     if (started === true) return this.check()
     return started.then((ok) => {
-      this.#begunAt = host.now()
+      this.begunAt = host.now()
       return ok && this.check()
     })
   }
@@ -99,9 +112,10 @@ export class StoredDelivery implements DeliveryLease {
   /** Records the start, perhaps before the event begins here. */
   start(plan: Plan): true | Promise<boolean> {
     const handlers = this.#recorded ?? namesOf(plan)
-    this.#start = this.#host
-      .report(this, { kind: 'start', lease: this.facts.lease, handlers })
-      .then(({ status }) => status === 'ok')
+    const report: Report = { kind: 'start', lease: this.facts.lease, handlers }
+    this.#start = new Promise((resolve) => {
+      this.#host.report(this, report, ({ status }) => resolve(status === 'ok'))
+    })
     this.#recorded ??= handlers
     return this.#start
   }
@@ -133,32 +147,52 @@ export class StoredDelivery implements DeliveryLease {
     if (status === 'fulfilled') this.#progress[name] = { status: 'done', attempts, ...errorsOf(before) }
     else {
       const errors = [...(before?.errors ?? []), storedError(outcome.error, this.#host.wallNow())]
-      this.#progress[name] = { status: trying ? 'trying' : 'failed', attempts, errors: errors.slice(-MAX_ERRORS) }
+      const reason = outcome.status === 'rejected' ? outcome.reason : undefined
+      // What was discarded is done with, though it failed.
+      const final = reason === DISCARDED ? 'done' : 'failed'
+      this.#progress[name] = {
+        status: trying ? 'trying' : final,
+        attempts,
+        errors: errors.slice(-MAX_ERRORS),
+        ...(reason !== undefined && { reason }),
+      }
     }
-    if (this.over || this.#inTransaction.size > 0) return
-    void this.#host.report(this, { kind: 'progress', lease: this.facts.lease, progress: { ...this.#progress } })
+    this.#failed ||= this.#progress[name]?.status === 'failed'
+    if (this.over || this.#unwritten) return
+    this.#unwritten = true
+    this.#host.progressed(this)
   }
 
-  async settle(outcomes: readonly HandlerOutcome[], retryInMs: number | undefined): Promise<void> {
-    if (this.over) return
-    this.#host.worked(this.#host.now() - this.#begunAt)
-    const { lease, lane, onCrash } = this.facts
-    const progress = { ...this.#progress }
-    const aborted = outcomes.find((outcome) => outcome?.status === 'aborted')
-    if (retryInMs !== undefined) {
-      await this.#handBack('retried', { kind: 'retry', lease, progress, delayMs: retryInMs })
-    } else if (aborted && onCrash === 'fail' && this.#start !== undefined) {
-      const error = 'error' in aborted ? storedError(aborted.error, this.#host.wallNow()) : undefined
-      await this.#end('dead', { kind: 'dead', lease, reason: 'interrupted', progress, error })
-    } else if (aborted) {
-      await this.#handBack('released', { kind: 'release', lease, progress })
-    } else if (Object.values(progress).some(({ status }) => status === 'failed')) {
-      await this.#end('dead', { kind: 'dead', lease, reason: 'failed', progress })
-    } else {
+  /** How far it is; `undefined` while a transaction of one of its handlers may hold the event's row. */
+  progress(): Report | undefined {
+    this.#unwritten = false
+    if (this.#inTransaction.size > 0) return undefined
+    return { kind: 'progress', lease: this.facts.lease, progress: { ...this.#progress } }
+  }
+
+  settle(outcomes: readonly HandlerOutcome[], retryInMs: number | undefined): Promise<void> {
+    if (this.over) return Promise.resolve()
+    this.#host.worked(this.#host.now() - this.begunAt)
+    const { lease, lane, onCrash, serial } = this.facts
+    if (retryInMs === undefined && !this.#failed && !outcomes.some(isAborted)) {
       const ended = this.#end('completed', { kind: 'complete', lease })
-      if (lane !== undefined || this.facts.serial) this.#startNext()
-      await ended
+      if (lane !== undefined || serial) this.#startNext()
+      return ended
     }
+    const progress = { ...this.#progress }
+    const aborted = outcomes.find(isAborted)
+    if (retryInMs !== undefined) {
+      return this.#handBack('retried', { kind: 'retry', lease, progress, delayMs: retryInMs })
+    }
+    if (!aborted) {
+      const { reason = 'failed' } = Object.values(progress).find(({ status }) => status === 'failed')!
+      return this.#end('dead', { kind: 'dead', lease, reason, progress })
+    }
+    if (onCrash === 'retry' || this.#start === undefined) {
+      return this.#handBack('released', { kind: 'release', lease, progress })
+    }
+    const error = 'error' in aborted ? storedError(aborted.error, this.#host.wallNow()) : undefined
+    return this.#end('dead', { kind: 'dead', lease, reason: 'interrupted', progress, error })
   }
 
   async release(): Promise<void> {
@@ -189,11 +223,8 @@ export class StoredDelivery implements DeliveryLease {
   /** The start of the next event of the lane shares the commit of this one's end, and its round trip. */
   #startNext(): void {
     const next = this.#host.nextOf(this)
-    if (next && next.#start === undefined && next.facts.onCrash === 'retry') next.startAhead?.()
+    if (next && next.#start === undefined && next.facts.onCrash === 'retry') this.#host.startAhead(next)
   }
-
-  /** Set by the runner while who would handle the event is known. */
-  startAhead: (() => void) | undefined = undefined
 
   /**
    * It has begun and goes on later, perhaps elsewhere, and its lane waits for it: what is held of the lane goes back too, and so does
@@ -208,10 +239,15 @@ export class StoredDelivery implements DeliveryLease {
     host.clearLane(this)
   }
 
-  async #end(how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead', report: Report): Promise<void> {
+  #end(how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead', report: Report): Promise<void> {
     this.over = true
-    const { status } = await this.#host.report(this, report)
-    this.#host.ended(this, status === 'ok' ? how : 'lost')
+    return new Promise((resolve) => {
+      this.#host.report(this, report, ({ status }) => {
+        if (status === 'ok' && report.kind === 'dead') this.#host.buried(this, report)
+        this.#host.ended(this, status === 'ok' ? how : 'lost')
+        resolve()
+      })
+    })
   }
 
   #giveUp(reason: 'expired' | 'no-handler'): Promise<boolean> {
@@ -264,9 +300,20 @@ export class StoredDelivery implements DeliveryLease {
 const errorsOf = (before: HandlerProgress | undefined): Pick<HandlerProgress, 'errors'> =>
   before?.errors ? { errors: before.errors } : {}
 
+const isAborted = (outcome: HandlerOutcome | undefined): boolean => outcome?.status === 'aborted'
+
 const nameOf = (identity: string | undefined): string => identity ?? 'anonymous'
 
-export const namesOf = (plan: Plan): readonly string[] => plan.map(({ identity }) => nameOf(identity))
+const names = new WeakMap<Plan, readonly string[]>()
+
+/** Of its handlers, by which the store knows them. */
+export const namesOf = (plan: Plan): readonly string[] => {
+  const known = names.get(plan)
+  if (known) return known
+  const found = plan.map(({ identity }) => nameOf(identity))
+  names.set(plan, found)
+  return found
+}
 
 export const leaseLost = (delivery: Delivery, why: unknown): BusError => {
   const { type, id } = delivery.message

@@ -22,13 +22,10 @@ export const storeMessage = (
   const { kind, id, type, version, sessionId, payload, timestamp, correlationId, causationId, metadata } = message
   requireText(id, `The id of '${type}'`)
   requireText(sessionId, `The sessionId of '${type}'`)
-  const headers: Headers = {
-    timestamp,
-    correlationId,
-    ...(causationId !== undefined && { causationId }),
-    ...(Object.keys(metadata).length > 0 && { metadata }),
-    ...(expiresInMs !== undefined && { expiresInMs }),
-  }
+  const headers: { -readonly [Name in keyof Headers]: Headers[Name] } = { timestamp, correlationId }
+  if (causationId !== undefined) headers.causationId = causationId
+  if (Object.keys(metadata).length > 0) headers.metadata = metadata
+  if (expiresInMs !== undefined) headers.expiresInMs = expiresInMs
   return {
     kind,
     id,

@@ -206,7 +206,7 @@ const queue = (strategy: QueueStrategy) =>
 
 describe('R-Q-2', () => {
   it.each(STRATEGIES)(
-    'R-Q-2 offered is the sum of what became of it at every moment: %s',
+    'C-80 R-Q-2 offered is the sum of what became of it at every moment: %s',
     async (strategy) => {
       const options = fc.record({ queue: queue(strategy), concurrency: fc.constantFrom(1, 2, 100) })
       const property = fc.asyncProperty(

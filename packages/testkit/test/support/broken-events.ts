@@ -225,6 +225,11 @@ export const brokenEventStores: readonly Broken[] = [
     events: (healthy) => ({ claim: (request) => healthy.claim({ ...request, start: request.start && request.limit }) }),
   },
   {
+    fault: 'counts a whole lane as started',
+    check: 'C-11f',
+    events: (healthy) => ({ claim: (request) => healthy.claim({ ...request, laneStart: request.limit }) }),
+  },
+  {
     fault: 'counts no start of an event that kills its process',
     check: 'C-12',
     events: (healthy) => ({

@@ -1,4 +1,5 @@
 import type { DeadLetterStore, EventStore, Inspectable, NewEvent, Persistence, Report } from '@buslane/core'
+import { runStore } from '@buslane/core/store-runner'
 
 /** What replaces verbs of a healthy store. */
 export interface Changes {
@@ -9,8 +10,13 @@ export interface Changes {
 /** The same persistence with some verbs replaced. */
 export function changed({ events, deadLetters, inspect }: Persistence, changes: Changes): Persistence {
   if (events === undefined || inspect === undefined) throw new Error('needs an event store to break')
+  const broken: EventStore = {
+    ...bound(events),
+    run: (host) => runStore(broken, host),
+    ...changes.events?.(events, inspect),
+  }
   return {
-    events: { ...bound(events), ...changes.events?.(events, inspect) },
+    events: broken,
     deadLetters: deadLetters && { ...bound(deadLetters), ...changes.deadLetters?.(deadLetters, events) },
     inspect,
   }

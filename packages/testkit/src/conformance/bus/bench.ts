@@ -8,7 +8,8 @@ import {
   type Persistence,
 } from '@buslane/core'
 import { FaultyStore } from './faulty-store.ts'
-import { VirtualClock } from './virtual-clock.ts'
+import { VirtualClock } from '../../virtual-clock.ts'
+import { ProcessClock } from './process-clock.ts'
 
 /** How the suite gets at a persistence whose times all come from the clock it is given. */
 export interface BusHarness {
@@ -19,6 +20,11 @@ type Numbered = EventDefinition<{ readonly n: number }, { readonly n: number }, 
 
 export const Placed: Numbered = defineEvent<{ readonly n: number }>('bus-check.placed', { durable: true })
 export const Once: Numbered = defineEvent<{ readonly n: number }>('bus-check.once', { durable: true, onCrash: 'fail' })
+
+export const Other: Numbered = defineEvent<{ readonly n: number }>('bus-check.other', { durable: true })
+
+/** Carries anything. */
+export const Odd: EventDefinition<unknown, unknown, true> = defineEvent<unknown>('bus-check.odd', { durable: true })
 
 /** Not durable. */
 export const Fleeting: EventDefinition<{ readonly n: number }> = defineEvent<{ readonly n: number }>(
@@ -33,14 +39,22 @@ export class Bench {
   /** Lines that a bus logged as a warning or worse. */
   readonly warned: string[] = []
   readonly #buses: Bus[] = []
+  readonly #links: FaultyStore[] = []
 
   constructor(harness: BusHarness) {
     this.persistence = harness.open({ clock: this.clock, leaseMs: 5000 })
   }
 
-  /** A store of its own to the same data, as another process has it. */
-  link(): FaultyStore {
-    return new FaultyStore(this.persistence)
+  /** A store of its own to the same data, as another process has it. `hints: false`: it is told of nothing, and has to look. */
+  link(options?: { readonly hints?: boolean }): FaultyStore {
+    const link = new FaultyStore(this.persistence, options)
+    this.#links.push(link)
+    return link
+  }
+
+  /** The clock of a process whose wall clock is not that of the store. */
+  processClock(): ProcessClock {
+    return new ProcessClock(this.clock)
   }
 
   bus(options: Partial<BusOptions> = {}): Bus {
@@ -61,13 +75,12 @@ export class Bench {
 
   /** What a call answers, or throws, once so much time has passed. */
   async within<Answer>(call: Promise<Answer>, ms = 6000): Promise<Answer> {
-    call.catch(() => undefined)
-    await this.clock.advance(0)
-    await Promise.race([call.catch(() => undefined), this.clock.advance(ms)])
-    return await Promise.race([
-      call,
-      this.clock.advance(0).then(() => Promise.reject(new Error(`no answer within ${ms} ms`))),
-    ])
+    let over = false
+    const end = (): void => void (over = true)
+    call.then(end, end)
+    await this.clock.advance(ms, { until: () => over })
+    if (!over) throw new Error(`no answer within ${ms} ms`)
+    return await call
   }
 
   async codeOf(call: Promise<unknown>): Promise<unknown> {
@@ -88,10 +101,7 @@ export class Bench {
   }
 
   async close(): Promise<void> {
-    for (const bus of this.#buses) {
-      const stopped = bus.stop({ timeoutMs: 0 })
-      await this.clock.advance(20_000)
-      await stopped
-    }
+    for (const link of this.#links) link.fault = undefined
+    for (const bus of this.#buses) await this.within(bus.stop({ timeoutMs: 0 }), 60_000)
   }
 }

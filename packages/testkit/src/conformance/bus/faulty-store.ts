@@ -36,17 +36,22 @@ export class FaultyStore {
   fault: Fault | undefined = undefined
   /** The next call of a verb meets this, once. */
   readonly once: Map<string, Fault> = new Map()
+  /** Calls for which it holds are refused. */
+  refuses: (verb: string, given: readonly unknown[]) => boolean = () => false
+  /** How often each verb was called. */
+  readonly calls: Map<string, number> = new Map()
   /** The next answer of a verb waits for this. */
   readonly #late = new Map<string, LateAnswer>()
 
-  constructor(persistence: Persistence) {
+  constructor(persistence: Persistence, { hints = true }: { readonly hints?: boolean } = {}) {
     const events: EventStore = new Proxy(persistence.events!, {
       get: (store, name) => {
         if (name === 'run') return (host: Parameters<EventStore['run']>[0]) => runStore(events, host)
+        if (name === 'onHint' && !hints) return undefined
         const value: unknown = Reflect.get(store, name, store)
         if (typeof value !== 'function') return value
         const verb = value.bind(store) as (...given: readonly unknown[]) => Promise<unknown>
-        return VERBS.has(name) ? (...given: readonly unknown[]) => this.#call(String(name), () => verb(...given)) : verb
+        return VERBS.has(name) ? (...given: readonly unknown[]) => this.#call(String(name), verb, given) : verb
       },
     })
     this.persistence = { ...persistence, events }
@@ -60,12 +65,17 @@ export class FaultyStore {
     return { answer: arrived.promise, release: released.resolve }
   }
 
-  async #call(name: string, verb: () => Promise<unknown>): Promise<unknown> {
+  async #call(
+    name: string,
+    verb: (...given: readonly unknown[]) => Promise<unknown>,
+    given: readonly unknown[],
+  ): Promise<unknown> {
+    this.calls.set(name, (this.calls.get(name) ?? 0) + 1)
     const fault = this.once.get(name) ?? this.fault
     this.once.delete(name)
-    if (fault === 'reject') throw new Error('no connection')
+    if (fault === 'reject' || this.refuses(name, given)) throw new Error('no connection')
     if (fault === 'hang') return await new Promise(() => undefined)
-    const answer = await verb()
+    const answer = await verb(...given)
     const late = this.#late.get(name)
     this.#late.delete(name)
     late?.arrived(answer)

@@ -1,3 +1,4 @@
+import type { Report } from '@buslane/core'
 import { expectEqual, expectTrue } from '../expect.ts'
 import { Placed } from './bench.ts'
 import type { BusCheck } from './check.ts'
@@ -21,6 +22,8 @@ const hanging = (verb: string): BusCheck => ({
     expectEqual('what is stored', await bench.stored(), 0)
   },
 })
+
+const isDead = ({ kind }: Report): boolean => kind === 'dead'
 
 /** The store goes away and comes back (R-SCH-4). */
 export const troubleChecks: readonly BusCheck[] = [
@@ -93,6 +96,32 @@ export const troubleChecks: readonly BusCheck[] = [
       expectEqual('what is stored', await bench.stored(), 1)
       expectEqual('the answer to cancel', await bench.within(scheduled.cancel()), 'cancelled')
       expectEqual('what is stored after that', await bench.stored(), 0)
+    },
+  },
+  {
+    rules: ['R-SCH-4', 'C-54'],
+    title: 'keeps a failed event, and runs it no second time, while the dead letters cannot be written; health says so',
+    run: async (bench) => {
+      const link = bench.link()
+      const bus = await bench.started({ persistence: link.persistence }, (bus) =>
+        bus.on(Placed, () => JSON.parse('{') as unknown, { name: 'a' }),
+      )
+      bus.observe({ handlerStarted: () => void bench.log.push('ran') })
+      link.refuses = (verb, [reports]) => verb === 'report' && (reports as readonly Report[]).some(isDead)
+      await bench.within(bus.publish(Placed({ n: 1 })))
+      await bench.clock.advance(30_000)
+      expectEqual('the reasons', await bench.reasons(), [])
+      expectEqual('what is stored', await bench.stored(), 1)
+      expectEqual(
+        'the warnings',
+        bus.health().warnings.map(({ code }) => code),
+        ['PERSISTENCE_DEGRADED'],
+      )
+      link.refuses = () => false
+      await bench.clock.advance(30_000)
+      expectEqual('the reasons', await bench.reasons(), ['failed'])
+      expectEqual('what is stored after that', await bench.stored(), 0)
+      expectEqual('what ran', bench.log, ['ran'])
     },
   },
   {

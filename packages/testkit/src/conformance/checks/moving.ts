@@ -105,6 +105,88 @@ export const movingChecks: readonly Check[] = [
     },
   },
   {
+    id: 'C-20c',
+    title:
+      'gives what a person makes ready before its time the place of that moment, and what was due the place it had',
+    rules: ['R-PRI-5', 'R-SCH-3'],
+    needs: ['inspect'],
+    async run({ open }) {
+      const store = await open()
+      const worker = await store.join()
+      for (const lane of [undefined, 'x']) {
+        const strange = await store.appendOne(event('strange', { lane, orderOffsetMs: -HOUR_MS }))
+        const { lease } = await store.claimOne(worker)
+        await store.settle({ kind: 'undecodable', lease, error: failure('not JSON') })
+        const [early, , ready] = await store.append(
+          event('early', { lane, due: { delayMs: HOUR_MS } }),
+          event('first', { lane, orderOffsetMs: -HOUR_MS / 2 }),
+          event('last', { lane, orderOffsetMs: HOUR_MS / 2 }),
+        )
+        const answers: string[] = []
+        for (const one of [early, ready, strange]) answers.push(await store.inspect.retryNow(one?.key ?? ''))
+        expectEqual('the answers', answers, ['readied', 'readied', 'readied'])
+        const shown = present('the event', await store.inspect.get(early?.key ?? ''))
+        expectEqual('its state', shown.state, 'ready')
+        expectEqual('whether it is due', shown.dueAt < shown.acceptedAt + HOUR_MS, true)
+        await store.ready()
+        const claimed = (await store.claim(worker)).events
+        expectEqual('the order', idsOf(claimed), ['strange', 'first', 'early', 'last'])
+        await store.complete(...claimed.map(({ lease: its }) => its))
+      }
+    },
+  },
+  {
+    id: 'C-20d',
+    title: 'begins anew what was given up when a person makes it ready, or gives it another time',
+    rules: ['R-DUR-3', 'R-DUR-14'],
+    needs: ['without-dead-letters', 'inspect'],
+    async run({ open }) {
+      const store = await open({ deadLetters: false })
+      const appended = await store.append(
+        event('now', { onCrash: 'fail', expiresInMs: HOUR_MS }),
+        event('soon', { onCrash: 'fail', expiresInMs: HOUR_MS }),
+      )
+      await store.claim(await store.join(), { start: 2 })
+      await store.killWorkers()
+      const keys = appended.map(({ key }) => key)
+      const dead = await Promise.all(keys.map((key) => store.inspect.get(key)))
+      expectEqual(
+        'what they are',
+        dead.map((one) => [one?.state, one?.interruptions]),
+        [
+          ['dead', 1],
+          ['dead', 1],
+        ],
+      )
+      const [now = '', soon = ''] = keys
+      expectEqual('the answer', await store.inspect.retryNow(now), 'readied')
+      expectEqual('the other answer', await store.inspect.reschedule(soon, { delayMs: HOUR_MS }), 'rescheduled')
+      await store.passTime(HOUR_MS)
+      await store.ready()
+      const claimed = (await store.claim(await store.join())).events
+      expectEqual(
+        'what is claimed',
+        claimed.map((one) => [
+          one.message.id,
+          one.interruptions,
+          one.unreported,
+          one.started,
+          one.expired,
+          one.replays,
+        ]),
+        [
+          ['now', 0, 0, false, false, 1],
+          ['soon', 0, 0, false, false, 1],
+        ],
+      )
+      expectEqual(
+        'whether they go before what has not begun',
+        claimed.map(({ orderKey }) => orderKey === -Infinity),
+        [false, false],
+      )
+    },
+  },
+  {
     id: 'C-22',
     title: 'has all that was scheduled after a process ended without a word, and gives it once',
     rules: ['R-SCH-3'],

@@ -118,6 +118,40 @@ export const startChecks: readonly Check[] = [
     },
   },
   {
+    id: 'C-11f',
+    title: 'records as many of a named lane as started as the worker asks for, those it holds included',
+    rules: ['R-DUR-3', 'R-LANE-3'],
+    needs: [],
+    async run({ open }) {
+      const store = await open()
+      const worker = await store.join()
+      await store.append(event('l-1', { lane: 'l' }))
+      await store.claim(worker, { start: 9, laneStart: 3 })
+      await store.append(...['l-2', 'l-3', 'l-4'].map((id) => event(id, { lane: 'l' })))
+      const claimed = (await store.claim(worker, { start: 9, laneStart: 3 })).events
+      expectEqual(
+        'which are started',
+        claimed.map(({ message, started }) => [message.id, started]),
+        [
+          ['l-2', true],
+          ['l-3', true],
+          ['l-4', false],
+        ],
+      )
+      const keep = { start: ['ship'], laneStart: 2 }
+      const kept = await store.appendBy(worker, ...['k-1', 'k-2', 'k-3'].map((id) => event(id, { lane: 'k', keep })))
+      expectEqual(
+        'which are started where they are appended',
+        kept.map(({ lease, started }) => [lease !== undefined, started]),
+        [
+          [true, true],
+          [true, true],
+          [true, false],
+        ],
+      )
+    },
+  },
+  {
     id: 'C-11e',
     title: 'records the names of the handlers at the first start, and keeps those',
     rules: ['R-DUR-13'],

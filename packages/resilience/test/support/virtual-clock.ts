@@ -12,6 +12,8 @@ export class VirtualClock implements Clock {
   #wall: number
   #order = 0
   readonly #timers = new Map<number, Timer>()
+  /** How often a timer was set: what a bus costs while nothing is due. */
+  timersSet = 0
 
   constructor(wall: number = Date.UTC(2026, 0, 1)) {
     this.#wall = wall
@@ -27,6 +29,7 @@ export class VirtualClock implements Clock {
 
   setTimer(callback: () => void, delayMs: number): number {
     const order = ++this.#order
+    this.timersSet++
     this.#timers.set(order, { at: this.#monotonic + delayMs, order, callback })
     return order
   }
@@ -67,6 +70,6 @@ export class VirtualClock implements Clock {
 }
 
 /** Lets everything that waits for nothing but a turn of the event loop happen. */
-const settle = async (): Promise<void> => {
+export const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 5; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
 }

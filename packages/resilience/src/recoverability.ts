@@ -1,0 +1,75 @@
+import { type DeadReason, isBusError } from '@buslane/core'
+import type { CircuitOpenError, RetryAfterError } from './errors.ts'
+import { backOffMs, type RetryPolicy } from './retry.ts'
+
+/** What becomes of a failure. */
+export type Recovery =
+  | { readonly action: 'retryNow' }
+  /** After so many milliseconds. */
+  | { readonly action: 'retryAt'; readonly delayMs: number }
+  | { readonly action: 'deadLetter'; readonly reason: DeadReason }
+  /** It is a failure of the handler and no more: nothing is kept of it. */
+  | { readonly action: 'discard' }
+  /** The event goes back to the store for so many milliseconds, and the attempt does not count. In memory it waits in its lane. */
+  | { readonly action: 'pauseIntake'; readonly delayMs: number }
+
+/** All that a recovery is decided by. Plain values: the same give the same answer. */
+export interface FailureFacts {
+  readonly kind: 'event' | 'command'
+  readonly type: string
+  readonly handler: string
+  readonly sessionId: string
+  readonly error: unknown
+  /** How often the handler has run for this message, this time included. */
+  readonly attempts: number
+  /** Since the first failure that this process saw, in milliseconds. */
+  readonly elapsedMs: number
+  /** Whether a store keeps the message. */
+  readonly isStored: boolean
+  /** Set while the intake of this stored type is paused: for how many milliseconds more. */
+  readonly intakePausedMs: number | undefined
+  readonly retry: RetryPolicy
+  /** From 0 up to but not including 1: what jitter is made of. */
+  readonly random: number
+}
+
+const deadLetter = (reason: DeadReason): Recovery => ({ action: 'deadLetter', reason })
+
+/** The default: what the options say. Pure. */
+export const recover = (facts: FailureFacts): Recovery => {
+  const { kind, error, attempts, retry, random, elapsedMs, intakePausedMs } = facts
+  // Somebody has yet to decide: that is no failure.
+  if (isBusError(error, 'APPROVAL_PENDING')) return { action: 'discard' }
+  if (isBusError(error, 'SEQUENCE_BLOCKED')) return deadLetter('sequence-blocked')
+  if (!isWorthIt(retry, error)) return deadLetter('not-retryable')
+  if (intakePausedMs !== undefined) return { action: 'pauseIntake', delayMs: intakePausedMs }
+  if (isBusError(error, 'ATTEMPTS_EXHAUSTED')) return deadLetter('attempts-exhausted-without-report')
+  // Whoever waits for a command is better off with the answer than with the time until the circuit closes.
+  if (kind === 'command' && isCircuitOpen(error)) return deadLetter('circuit-open')
+  if (attempts >= retry.maxAttempts) return deadLetter(reasonOf(error, retry))
+  const delayMs = isRetryAfter(error)
+    ? error.retryAfterMs
+    : Math.max(backOffMs(retry, Math.max(1, attempts), random), isCircuitOpen(error) ? error.retryAfterMs : 0)
+  if (elapsedMs + delayMs > retry.deadlineMs) return deadLetter(reasonOf(error, retry))
+  return delayMs === 0 ? { action: 'retryNow' } : { action: 'retryAt', delayMs }
+}
+
+const reasonOf = (error: unknown, { maxAttempts }: RetryPolicy): DeadReason => {
+  if (isBusError(error, 'HANDLER_TIMED_OUT')) return 'timed-out'
+  if (isCircuitOpen(error)) return 'circuit-open'
+  return maxAttempts > 1 ? 'attempts-exhausted' : 'failed'
+}
+
+/** A function of the user's that throws must not lose the failure. */
+const isWorthIt = ({ retryIf }: RetryPolicy, error: unknown): boolean => {
+  try {
+    if (isBusError(error) && error.retryable === false) return false
+    return retryIf === undefined || retryIf(error)
+  } catch {
+    return true
+  }
+}
+
+// By code, since an error may come from another installed copy of this package.
+const isRetryAfter = (error: unknown): error is RetryAfterError => isBusError(error, 'RETRY_AFTER')
+const isCircuitOpen = (error: unknown): error is CircuitOpenError => isBusError(error, 'CIRCUIT_OPEN')

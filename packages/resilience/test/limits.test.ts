@@ -1,0 +1,104 @@
+import { defineEvent } from '@buslane/core'
+import { describe, expect, it } from 'vitest'
+import { guardedBus } from './support/guarded-bus.ts'
+
+const Job = defineEvent<number>('job')
+const lane = ({ payload }: { readonly payload: unknown }): string => String(payload)
+
+describe('bulkhead', () => {
+  it('lets so many calls of a handler run at once, and the others in order', async () => {
+    const { bus, clock } = await guardedBus({}, { lane })
+    const order: number[] = []
+    let running = 0
+    let most = 0
+    bus.on(
+      Job,
+      async ({ payload }) => {
+        order.push(payload)
+        most = Math.max(most, ++running)
+        await new Promise<void>((resolve) => void clock.setTimer(resolve, 10))
+        running--
+      },
+      { bulkhead: { maxConcurrent: 2 } },
+    )
+    for (let n = 0; n < 10; n++) await bus.publish(Job(n))
+    await clock.advance(100)
+    expect(most).toBe(2)
+    expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+
+  it('refuses beyond its queue, which is a failure that may be tried again', async () => {
+    const { bus, clock, guard } = await guardedBus({ retry: false }, { lane })
+    bus.on(Job, () => new Promise(() => undefined), { name: 'work', bulkhead: { maxConcurrent: 1, maxQueued: 1 } })
+    for (let n = 0; n < 3; n++) await bus.publish(Job(n))
+    await clock.advance(0)
+    expect((await guard.deadLetters.list()).entries).toMatchObject([
+      { payload: 2, attempts: [{ error: { code: 'BULKHEAD_FULL' } }], handlers: [{ attempts: 1 }] },
+    ])
+  })
+
+  it('gives a place back when a handler fails, and takes out what is aborted while it waits', async () => {
+    const { bus, clock } = await guardedBus({ retry: false }, { lane })
+    const order: number[] = []
+    bus.on(
+      Job,
+      async ({ payload }) => {
+        order.push(payload)
+        await new Promise<void>((resolve) => void clock.setTimer(resolve, 10))
+        throw new Error('no luck')
+      },
+      { bulkhead: { maxConcurrent: 1 } },
+    )
+    const caller = new AbortController()
+    void bus.publishAndWait(Job(0))
+    void bus.publishAndWait(Job(1), { signal: caller.signal })
+    void bus.publishAndWait(Job(2))
+    await clock.advance(5)
+    caller.abort()
+    await clock.advance(100)
+    expect(order).toEqual([0, 2])
+  })
+})
+
+describe('rate limit', () => {
+  it('lets so many calls begin in a time, and the others in order', async () => {
+    const { bus, clock } = await guardedBus({}, { lane })
+    const began: [number, number][] = []
+    bus.on(Job, ({ payload }) => void began.push([payload, clock.monotonic()]), {
+      rateLimit: { calls: 2, perMs: 1000 },
+    })
+    for (let n = 0; n < 6; n++) await bus.publish(Job(n))
+    await clock.advance(10_000)
+    expect(began).toEqual([
+      [0, 0],
+      [1, 0],
+      [2, 500],
+      [3, 1000],
+      [4, 1500],
+      [5, 2000],
+    ])
+  })
+
+  it('refuses beyond its queue', async () => {
+    const { bus, clock, guard } = await guardedBus({ retry: false }, { lane })
+    bus.on(Job, () => undefined, { name: 'work', rateLimit: { calls: 1, maxQueued: 0 } })
+    await bus.publish(Job(0))
+    await bus.publish(Job(1))
+    await clock.advance(0)
+    expect((await guard.deadLetters.list()).entries).toMatchObject([
+      { payload: 1, attempts: [{ error: { code: 'RATE_LIMITED' } }] },
+    ])
+  })
+})
+
+it.each([
+  [{ bulkhead: { maxConcurrent: 0 } }, 'bulkhead.maxConcurrent'],
+  [{ bulkhead: { maxConcurrent: 1, maxQueued: -1 } }, 'bulkhead.maxQueued'],
+  [{ rateLimit: { calls: 0 } }, 'rateLimit.calls'],
+  [{ rateLimit: { calls: 1, perMs: 0 } }, 'rateLimit.perMs'],
+])('refuses %o by its name', async (options, name) => {
+  const { bus } = await guardedBus()
+  expect(() => bus.on(Job, () => undefined, options)).toThrow(
+    expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(name) }),
+  )
+})
