@@ -138,16 +138,32 @@ export const STORE_COUNTED: Definitions<'events' | 'oldestReady' | 'stuck' | 'wo
   deadLettersWaiting: gauge('buslane.dead_letters.waiting', '{letter}', 'Dead letters that wait for somebody'),
 }
 
-/** What other plugins tell through `host.signals`, by the name of the signal, which is that of the metric. */
-export const REPORTED: Definitions<'deadLetters' | 'circuitChanges' | 'runaways'> = {
+/** Summed up from what other plugins report through `host.signals`. */
+export const REPORTED: Definitions<'deadLetters' | 'dropped' | 'unsaved' | 'circuitChanges' | 'runaways'> = {
   deadLetters: observableCounter('buslane.dead_letters', '{letter}', 'Messages that became dead letters here'),
+  dropped: observableCounter(
+    'buslane.dead_letters.dropped',
+    '{letter}',
+    'Dead letters in memory that left for newer ones',
+  ),
+  unsaved: observableCounter(
+    'buslane.dead_letters.unsaved',
+    '{letter}',
+    'Dead letters that the store did not take at once',
+  ),
   circuitChanges: observableCounter('buslane.circuit.changes', '{change}', 'Changes of the state of circuits'),
   runaways: observableCounter('buslane.handler.runaways', '{handler}', 'Handlers that went on after their timeout'),
 }
 
-export const OFFERED: Definitions<'circuitState' | 'intakePaused'> = {
+/** What other plugins reported last. */
+export const LAST_REPORTED: Definitions<'circuitState' | 'intakePaused'> = {
   circuitState: gauge('buslane.circuit.state', '1', 'State of a circuit: 0 closed, 1 half open, 2 open'),
   intakePaused: gauge('buslane.intake.paused', '1', 'Whether the intake of a type is paused: 1 or 0'),
+}
+
+/** What other plugins offer as gauges. */
+export const OFFERED: Definitions<'circuitsOpen'> = {
+  circuitsOpen: upDown('buslane.circuits.open', '{circuit}', 'Circuits that are open'),
 }
 
 export const EVENT_LOOP: Definitions<'delay'> = {

@@ -2,6 +2,7 @@ import { createBus, defineCommand, type Plugin } from '@buslane/core'
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { telemetry, type TelemetryOptions } from '../src/index.ts'
+import { fail } from './support/failing.ts'
 import { recordingLogger } from './support/recording-logger.ts'
 import { memorySpans, useAsyncContext } from './support/sdk.ts'
 
@@ -47,8 +48,7 @@ describe('the span of a command', () => {
     const own = spans.tracerProvider.getTracer('app')
     bus.handle(Charge, async (_command, { attempt }) => {
       own.startSpan(`attempt ${attempt}`).end()
-      if (attempt === 1) throw new Error('not yet')
-      return attempt
+      return attempt === 1 ? fail() : attempt
     })
     await bus.execute(Charge({ n: 1 }))
     const span = spans.one('execute order.charge')

@@ -13,6 +13,7 @@ import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { AlwaysOffSampler, type ReadableSpan } from '@opentelemetry/sdk-trace'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { telemetry, type TelemetryOptions } from '../src/index.ts'
+import { failingUntil } from './support/failing.ts'
 import { recordingLogger } from './support/recording-logger.ts'
 import { memorySpans, useAsyncContext } from './support/sdk.ts'
 import { VirtualClock } from './support/virtual-clock.ts'
@@ -244,13 +245,7 @@ describe('an event that goes back to the store for a retry', () => {
     const spans = memorySpans()
     const plugins = [telemetry({ tracerProvider: spans.tracerProvider }), later]
     const bus = createBus({ clock, logger: recordingLogger(), persistence: memoryPersistence({ clock }), plugins })
-    bus.on(
-      Paid,
-      (_event, { attempt }) => {
-        if (attempt === 1) throw new Error('not yet')
-      },
-      { name: 'book' },
-    )
+    bus.on(Paid, failingUntil(2), { name: 'book' })
     const started = bus.start()
     await clock.advance(0)
     await started
@@ -297,13 +292,7 @@ describe('failures', () => {
         host.onFailure(({ attempts }) => (attempts < 3 ? { action: 'retry', delayMs: 0 } : { action: 'fail' })),
     }
     const { bus, spans } = traced({}, [retry])
-    bus.on(
-      Ordered,
-      (_event, { attempt }) => {
-        if (attempt < 3) throw new Error('not yet')
-      },
-      { name: 'try' },
-    )
+    bus.on(Ordered, failingUntil(3), { name: 'try' })
     await bus.publish(Ordered({ n: 1 }))
     await idle(bus)
     const attempts = spans.named('handle order.placed')

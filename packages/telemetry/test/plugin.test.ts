@@ -3,6 +3,7 @@ import { memoryPersistence } from '@buslane/persistence-memory'
 import { context, metrics as metricsApi, propagation, trace } from '@opentelemetry/api'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { telemetry, type TelemetryOptions } from '../src/index.ts'
+import { fail } from './support/failing.ts'
 import { recordingLogger } from './support/recording-logger.ts'
 import { Paid } from './support/paid.ts'
 import { memoryMetrics, memorySpans, unregister, useAsyncContext } from './support/sdk.ts'
@@ -189,14 +190,13 @@ describe('an SDK that throws', () => {
     const plugin = telemetry({ tracerProvider: { getTracer: () => tracer as never } })
     const bus = createBus({ logger, plugins: [plugin] })
     bus.on(Ordered, async ({ payload: { n } }) => {
-      if (n === 2) throw new Error('handler')
-      return n
+      return n === 2 ? fail() : n
     })
     await bus.start()
     const outcomes = [await bus.publishAndWait(Ordered({ n: 1 })), await bus.publishAndWait(Ordered({ n: 2 }))]
     expect(outcomes.flatMap(({ handlers }) => handlers)).toMatchObject([
       { status: 'fulfilled', value: 1, attempts: 1 },
-      { status: 'rejected', error: { message: 'handler' }, attempts: 1 },
+      { status: 'rejected', error: { message: 'no' }, attempts: 1 },
     ])
     expect(logger.lines.filter(({ message }) => message.startsWith('Telemetry failed'))).toHaveLength(1)
   })
