@@ -130,8 +130,14 @@ export class Guard implements Resilience, GuardHost {
       this.#intake = new IntakePause(intakePause, {
         clock,
         gate: (type, isOpen) => bus.gate(type, isOpen),
-        paused: (type) => this.#emit(IntakePaused({ messageType: type })),
-        resumed: (type) => this.#emit(IntakeResumed({ messageType: type })),
+        paused: (type) => {
+          signals.report('buslane.intake.paused', 1, { type })
+          this.#emit(IntakePaused({ messageType: type }))
+        },
+        resumed: (type) => {
+          signals.report('buslane.intake.paused', 0, { type })
+          this.#emit(IntakeResumed({ messageType: type }))
+        },
       })
     }
     if (sequences && persistence.deadLetters) this.#sequences = new Sequences(persistence.deadLetters)

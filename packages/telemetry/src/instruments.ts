@@ -3,6 +3,7 @@ import {
   BUCKETS,
   COUNTED,
   EVENT_LOOP,
+  LAST_REPORTED,
   MEASURED,
   type MetricDefinition,
   OFFERED,
@@ -33,7 +34,16 @@ export class Instruments {
       handler: make(MEASURED.handler),
       command: make(MEASURED.command),
     }
-    for (const definitions of [COUNTED, READ, STORE_READ, STORE_COUNTED, REPORTED, OFFERED, EVENT_LOOP]) {
+    for (const definitions of [
+      COUNTED,
+      READ,
+      STORE_READ,
+      STORE_COUNTED,
+      REPORTED,
+      LAST_REPORTED,
+      OFFERED,
+      EVENT_LOOP,
+    ]) {
       for (const definition of Object.values(definitions)) {
         this.#observables.set(definition, this.#observable(definition))
       }

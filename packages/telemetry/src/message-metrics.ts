@@ -72,8 +72,8 @@ export class MessageMetrics implements Observer {
   sent(event: EventMessage, startedAt: number, error?: { readonly thrown: unknown }): void {
     if (!this.#measures(event)) return
     const attributes = this.#messaging(event, 'send', error)
-    this.#record('operation', this.#monotonic() - startedAt, attributes)
     this.#add('sent', attributes)
+    this.#record('operation', this.#monotonic() - startedAt, { ...attributes, 'messaging.operation.type': 'send' })
   }
 
   eventStarted(event: EventMessage, { waitedMs }: { readonly waitedMs: number }): void {
@@ -149,7 +149,6 @@ export class MessageMetrics implements Observer {
     const attributes: Attributes = {
       'messaging.system': 'buslane',
       'messaging.operation.name': operation,
-      'messaging.operation.type': operation,
       'messaging.destination.name': this.#types.of(type),
       'buslane.bus': this.#bus,
     }

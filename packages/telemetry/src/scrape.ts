@@ -3,7 +3,7 @@ import type { EventLoopDelay } from './event-loop-delay.ts'
 import type { Guard } from './guard.ts'
 import type { Tell } from './instruments.ts'
 import type { MessageMetrics } from './message-metrics.ts'
-import { COUNTED, EVENT_LOOP, READ, REPORTED, STORE_COUNTED, STORE_READ } from './metric-definitions.ts'
+import { COUNTED, EVENT_LOOP, READ, STORE_COUNTED, STORE_READ } from './metric-definitions.ts'
 import type { SignalMetrics } from './signal-metrics.ts'
 
 /** What a scrape reads. */
@@ -23,12 +23,7 @@ export const scrape = ({ host, messages, signals, eventLoop }: Sources, tell: Te
   const stats = host.stats()
   tellStats(stats, tell)
   if (stats.stored !== undefined) tellStored(stats.stored, host.name, tell)
-  for (const definition of Object.values(REPORTED)) {
-    for (const { value, attributes } of signals.sums.get(definition.name)?.values() ?? []) {
-      tell(definition, value, attributes)
-    }
-  }
-  for (const { definition, value, labels } of signals.read()) tell(definition, value, labels)
+  signals.scrape(tell)
   for (const { quantile, value } of eventLoop.read()) {
     tell(EVENT_LOOP.delay, value, { ...bus, 'buslane.quantile': quantile })
   }

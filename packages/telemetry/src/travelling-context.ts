@@ -13,7 +13,6 @@ import {
 // The W3C formats, whichever propagator is registered for HTTP: what lies in a store must be readable by other versions of
 // an application. https://www.w3.org/TR/trace-context and https://www.w3.org/TR/baggage
 
-const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})/
 /** What W3C asks others to carry at least, and nobody to carry more. */
 const MAX_BAGGAGE_BYTES = 8192
 
@@ -42,12 +41,15 @@ export const fromMetadata = (
 }
 
 const spanContextOf = (traceparent: unknown, tracestate: unknown, isRemote: boolean): SpanContext | undefined => {
-  const [, traceId, spanId, flags] = (typeof traceparent === 'string' && TRACEPARENT.exec(traceparent)) || []
-  if (traceId === undefined || spanId === undefined) return undefined
+  // 00-<32 digits>-<16 digits>-<2 digits>, and more in later versions; no version is called ff.
+  if (typeof traceparent !== 'string' || traceparent.length < 55 || traceparent.startsWith('ff')) return undefined
+  if (traceparent[2] !== '-' || traceparent[35] !== '-' || traceparent[52] !== '-') return undefined
+  const traceFlags = Number.parseInt(traceparent.slice(53, 55), 16)
+  if (Number.isNaN(traceFlags)) return undefined
   const span: SpanContext = {
-    traceId,
-    spanId,
-    traceFlags: Number.parseInt(flags!, 16),
+    traceId: traceparent.slice(3, 35),
+    spanId: traceparent.slice(36, 52),
+    traceFlags,
     isRemote,
     ...(typeof tracestate === 'string' && { traceState: createTraceState(tracestate) }),
   }

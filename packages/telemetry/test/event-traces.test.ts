@@ -13,8 +13,10 @@ import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { AlwaysOffSampler, type ReadableSpan } from '@opentelemetry/sdk-trace'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { telemetry, type TelemetryOptions } from '../src/index.ts'
+import { failingUntil } from './support/failing.ts'
 import { recordingLogger } from './support/recording-logger.ts'
 import { memorySpans, useAsyncContext } from './support/sdk.ts'
+import { VirtualClock } from './support/virtual-clock.ts'
 
 const Ordered = defineEvent<{ n: number }>('order.placed')
 const Shipped = defineEvent('order.shipped')
@@ -233,6 +235,34 @@ describe('spans of events that may run much later', () => {
   })
 })
 
+describe('an event that goes back to the store for a retry', () => {
+  it('R-OBS-1 has a trace for each time it is taken up, both linked to the span that sent it', async () => {
+    const clock = new VirtualClock()
+    const later: Plugin = {
+      name: 'later',
+      install: (host) => host.onFailure(() => ({ action: 'retry', delayMs: 60_000 })),
+    }
+    const spans = memorySpans()
+    const plugins = [telemetry({ tracerProvider: spans.tracerProvider }), later]
+    const bus = createBus({ clock, logger: recordingLogger(), persistence: memoryPersistence({ clock }), plugins })
+    bus.on(Paid, failingUntil(2), { name: 'book' })
+    const started = bus.start()
+    await clock.advance(0)
+    await started
+    void bus.publish(Paid({ n: 1 }))
+    await clock.advance(70_000)
+    const sent = idOf(spans.one('send order.paid'))
+    const processed = spans.named('process order.paid')
+    expect(processed.map(({ links }) => links.map((link) => link.context.spanId))).toEqual([[sent], [sent]])
+    expect(new Set(processed.map(traceOf)).size).toBe(2)
+    const attempts = spans.named('handle order.paid').map(({ attributes }) => attributes['buslane.handler.attempt'])
+    expect(attempts).toEqual([1, 2])
+    const stopped = bus.stop()
+    await clock.advance(10_000)
+    await stopped
+  })
+})
+
 describe('failures', () => {
   it('R-OBS-1 are recorded on the span of the handler and of the event, with error.type', async () => {
     const { bus, spans } = traced()
@@ -262,13 +292,7 @@ describe('failures', () => {
         host.onFailure(({ attempts }) => (attempts < 3 ? { action: 'retry', delayMs: 0 } : { action: 'fail' })),
     }
     const { bus, spans } = traced({}, [retry])
-    bus.on(
-      Ordered,
-      (_event, { attempt }) => {
-        if (attempt < 3) throw new Error('not yet')
-      },
-      { name: 'try' },
-    )
+    bus.on(Ordered, failingUntil(3), { name: 'try' })
     await bus.publish(Ordered({ n: 1 }))
     await idle(bus)
     const attempts = spans.named('handle order.placed')

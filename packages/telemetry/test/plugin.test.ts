@@ -1,8 +1,11 @@
 import { createBus, defineEvent, isBusError } from '@buslane/core'
+import { memoryPersistence } from '@buslane/persistence-memory'
 import { context, metrics as metricsApi, propagation, trace } from '@opentelemetry/api'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { telemetry, type TelemetryOptions } from '../src/index.ts'
+import { fail } from './support/failing.ts'
 import { recordingLogger } from './support/recording-logger.ts'
+import { Paid } from './support/paid.ts'
 import { memoryMetrics, memorySpans, unregister, useAsyncContext } from './support/sdk.ts'
 
 const Ordered = defineEvent<{ n: number; card?: string }>('order.placed')
@@ -63,6 +66,23 @@ describe('an SDK that is registered late', () => {
     await bus.idle()
     expect(await points('messaging.client.sent.messages')).toMatchObject([{ value: 1 }])
     await shutdown()
+  })
+
+  it('R-REG-2 has spans in a process that only claims what others publish', async () => {
+    const spans = memorySpans()
+    const persistence = memoryPersistence()
+    const publisher = createBus({ persistence })
+    const worker = createBus({ persistence, plugins: [telemetry()] })
+    const handled = Promise.withResolvers<void>()
+    worker.on(Paid, () => handled.resolve(), { name: 'book' })
+    await publisher.start()
+    await worker.start()
+    trace.setGlobalTracerProvider(spans.tracerProvider)
+    await publisher.publish(Paid({ n: 1 }))
+    await handled.promise
+    await worker.stop()
+    await publisher.stop()
+    expect(spans.all().map(({ name }) => name)).toEqual(['handle order.paid', 'process order.paid'])
   })
 
   it('R-REG-2 has spans of an event that was accepted before', async () => {
@@ -170,14 +190,13 @@ describe('an SDK that throws', () => {
     const plugin = telemetry({ tracerProvider: { getTracer: () => tracer as never } })
     const bus = createBus({ logger, plugins: [plugin] })
     bus.on(Ordered, async ({ payload: { n } }) => {
-      if (n === 2) throw new Error('handler')
-      return n
+      return n === 2 ? fail() : n
     })
     await bus.start()
     const outcomes = [await bus.publishAndWait(Ordered({ n: 1 })), await bus.publishAndWait(Ordered({ n: 2 }))]
     expect(outcomes.flatMap(({ handlers }) => handlers)).toMatchObject([
       { status: 'fulfilled', value: 1, attempts: 1 },
-      { status: 'rejected', error: { message: 'handler' }, attempts: 1 },
+      { status: 'rejected', error: { message: 'no' }, attempts: 1 },
     ])
     expect(logger.lines.filter(({ message }) => message.startsWith('Telemetry failed'))).toHaveLength(1)
   })

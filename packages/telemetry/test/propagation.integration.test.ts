@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { createBus } from '@buslane/core'
 import { postgresPersistence } from '@buslane/persistence-postgres'
 import { context, createTraceState, propagation, trace } from '@opentelemetry/api'
@@ -33,7 +33,7 @@ interface Report {
 
 const connectionString = inject('connectionString')
 const schema = `telemetry_${randomUUID().slice(0, 8)}`
-const main = path.join(import.meta.dirname, 'support/consumer-process.ts')
+const main = fileURLToPath(new URL('support/consumer-process.ts', import.meta.url))
 let consumer: ChildProcess
 
 const nextMessage = async (): Promise<unknown> => ((await once(consumer, 'message')) as unknown[])[0]

@@ -70,6 +70,6 @@ export class VirtualClock implements Clock {
 }
 
 /** Lets everything that waits for nothing but a turn of the event loop happen. */
-export const settle = async (): Promise<void> => {
+const settle = async (): Promise<void> => {
   for (let turn = 0; turn < 5; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
 }
