@@ -383,9 +383,14 @@ describe('wrap', () => {
     await expect(bus.publishAndWait(Job(1))).resolves.toMatchObject({ handlers: [{ value: 1 }, { value: 2 }] })
     await expect(bus.execute(Do())).resolves.toMatchObject({ value: 3 })
     expect(order).toEqual([
-      ...['outer event job one', 'inner event job one', 'middleware'],
-      ...['outer event job all', 'inner event job all', 'middleware'],
-      ...['outer command do doer', 'inner command do doer'],
+      'outer event job one',
+      'inner event job one',
+      'middleware',
+      'outer event job all',
+      'inner event job all',
+      'middleware',
+      'outer command do doer',
+      'inner command do doer',
     ])
   })
 
@@ -439,8 +444,8 @@ describe('abort', () => {
     const reason = new BusError('ABORTED', 'enough')
     const decider: Plugin = {
       name: 'decider',
-      install: ({ onFailure }) =>
-        onFailure(({ attempts }) => (attempts < 2 ? { action: 'retry', delayMs: 1 } : { action: 'fail' })),
+      install: (host) =>
+        host.onFailure(({ attempts }) => (attempts < 2 ? { action: 'retry', delayMs: 1 } : { action: 'fail' })),
     }
     const bus = createBus({ clock, logger: recordingLogger(), plugins: [plugin, decider] })
     const Inner = defineEvent('inner')
