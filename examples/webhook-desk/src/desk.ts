@@ -14,6 +14,7 @@ import {
   type StopReport,
   type StoreCounts,
 } from '@buslane/core'
+import { type Resilience, resilience } from '@buslane/resilience'
 import { AuditLog } from './audit-log.ts'
 import { PageOnCall } from './commands.ts'
 import type { Delivery } from './deliveries.ts'
@@ -61,6 +62,8 @@ export class Desk {
   readonly failures: Map<string, number> = new Map()
   followUpsPlanned = 0
   readonly #bus: Bus
+  readonly #guard: Resilience = resilience({ retry: { maxRetries: 3, initialDelayMs: 20 } })
+  readonly #journal: Journal
   readonly #inspect: Inspectable
   readonly #durable: boolean
   readonly #repository: RepositoryOptions
@@ -70,8 +73,10 @@ export class Desk {
     this.#inspect = persistence.inspect
     this.#durable = durableDeliveries
     this.#repository = { journal, services, followUpAfterMs, followUpPlanned: () => void this.followUpsPlanned++ }
+    this.#journal = journal
     const bus = createBus({
       name: 'webhook-desk',
+      plugins: [this.#guard],
       concurrency,
       persistence,
       // One delivery of a repository at a time, in the order they came in; repositories side by side.
@@ -140,6 +145,22 @@ export class Desk {
   /** What is in the store: what waits, what nobody here can handle, and the dead letters. */
   stored(): Promise<StoreCounts> {
     return this.#inspect.counts()
+  }
+
+  /** What nobody tries again by himself, a line each. */
+  async deadLetters(): Promise<readonly string[]> {
+    const { entries } = await this.#guard.deadLetters.list({ limit: 1000 })
+    return entries.map(({ type, handler, reason, attempts }) => {
+      return `${handler} of ${type}, ${reason}: ${attempts.at(-1)?.error.message}`
+    })
+  }
+
+  /** Tries all of it again; resolves when that is handled, with how many they were. */
+  async replay(signal: AbortSignal): Promise<number> {
+    this.#journal.replaying = true
+    const results = await this.#guard.deadLetters.replay({}, { by: 'the demo' })
+    await this.done(signal)
+    return results.filter(({ status }) => status === 'replayed').length
   }
 
   stats(): BusStats {
