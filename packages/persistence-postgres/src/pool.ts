@@ -46,6 +46,7 @@ class Failovers {
   #seen = 0
   readonly #madeAfter = new WeakMap<PooledClient, number>()
 
+  /** One that was not seen before is taken for new. */
   isOutdated(client: PooledClient): boolean {
     const madeAfter = this.#madeAfter.get(client)
     if (madeAfter === undefined) this.#madeAfter.set(client, this.#seen)

@@ -19,6 +19,8 @@ interface Listener {
 
 const FIRST_BACK_OFF_MS = 100
 const MAX_BACK_OFF_MS = 2000
+/** Trouble that comes back sooner is the same trouble: a disk that is full answers what only reads. */
+const STEADY_MS = 5000
 /** A lease is relied on for this share of its length, counted from when its extension was asked for. */
 const RELIED_ON = 0.8
 
@@ -37,10 +39,14 @@ export class Connection {
   readonly #listener: Listener
   #joins = false
   #opened = false
+  #opening: Promise<void> | undefined = undefined
   #attempt: Promise<void> | undefined = undefined
   #beating: Promise<boolean> | undefined = undefined
   #timer: Timer | undefined = undefined
   #backOffMs = FIRST_BACK_OFF_MS
+  #upSince = -Infinity
+  /** It was said that the store is in trouble, and not yet that it answers again. */
+  #told = false
   #reliableUntil = -Infinity
   /** Raised when it is closed: answers to what was asked before do not count. */
   #epoch = 0
@@ -154,6 +160,8 @@ export class Connection {
     const wasOpen = this.#opened
     this.#opened = false
     this.#set({ is: 'closed' })
+    void this.#opening?.then(() => this.#store.close()).catch(noop)
+    this.#opening = undefined
     if (wasOpen) await this.#within(this.#store.close(), this.#store.settings.connectMs).catch(noop)
   }
 
@@ -161,14 +169,30 @@ export class Connection {
     return (this.#attempt ??= this.#tryOnce(this.#epoch))
   }
 
+  /** A try that was given up on may open the store yet: it is not opened twice. */
+  #open(): Promise<void> {
+    if (this.#opening) return this.#opening
+    const opening = this.#store.open()
+    this.#opening = opening
+    const done = (opened: boolean): void => {
+      if (this.#opening !== opening) return
+      this.#opening = undefined
+      this.#opened = opened
+    }
+    opening.then(
+      () => done(true),
+      () => done(false),
+    )
+    return opening
+  }
+
   async #tryOnce(epoch: number): Promise<void> {
     const { connectMs } = this.#store.settings
     try {
       // Opened once and closed once, so that several buses may share a store.
-      if (!this.#opened) await this.#within(this.#store.open(), connectMs)
+      if (!this.#opened) await this.#within(this.#open(), connectMs)
       else if (this.worker === undefined) await this.#within(this.#store.ready([]), connectMs)
       if (epoch !== this.#epoch) return
-      this.#opened = true
       if (this.worker !== undefined) await this.#beat()
       if (this.#joins && this.worker === undefined) await this.#join(epoch)
       if (epoch !== this.#epoch) return
@@ -220,13 +244,12 @@ export class Connection {
 
   #goUp(): void {
     const wasDown = this.state.is === 'down'
-    this.#backOffMs = FIRST_BACK_OFF_MS
+    this.#upSince = this.#host.clock.monotonic()
     this.#set({ is: 'up' })
     this.#schedule(this.#store.settings.heartbeatMs)
-    if (wasDown) {
-      this.#host.logger.info({}, 'The store answers again')
-      this.#host.storeChanged(undefined)
-    }
+    if (wasDown) this.#host.storeChanged(undefined)
+    if (this.#told) this.#host.logger.info({}, 'The store answers again')
+    this.#told = false
     this.#listener.up()
   }
 
@@ -234,12 +257,20 @@ export class Connection {
     const wasDown = this.state.is === 'down'
     if (!wasDown) {
       this.#set({ is: 'down', trouble })
-      this.#host.logger.error({ error: trouble }, `${trouble.message}. It is tried again until it answers`)
       this.#host.storeChanged(trouble)
-      this.#backOffMs = FIRST_BACK_OFF_MS
+      const isNew = this.#host.clock.monotonic() - this.#upSince >= STEADY_MS
+      if (isNew) this.#backOffMs = FIRST_BACK_OFF_MS
+      if (isNew) this.#tell(trouble)
     } else if (this.#attempt !== undefined || this.#timer?.pending) return
+    else if (this.#backOffMs === MAX_BACK_OFF_MS) this.#tell(trouble)
     this.#schedule(this.#backOffMs)
     this.#backOffMs = Math.min(MAX_BACK_OFF_MS, this.#backOffMs * 2)
+  }
+
+  #tell(trouble: BusError): void {
+    if (!this.#told)
+      this.#host.logger.error({ error: trouble }, `${trouble.message}. It is tried again until it answers`)
+    this.#told = true
   }
 
   #set(state: State): void {

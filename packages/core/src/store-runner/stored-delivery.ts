@@ -7,6 +7,7 @@ import type { Plan } from '../routing.ts'
 import { SESSION_HANDLER } from '../routing.ts'
 import type { DeliveryLease } from '../store-host.ts'
 import { storedError } from './stored-error.ts'
+import { storableText } from './stored-message.ts'
 
 /** What a leased event needs of the runner. */
 export interface LeaseHost {
@@ -154,7 +155,7 @@ export class StoredDelivery implements DeliveryLease {
         status: trying ? 'trying' : final,
         attempts,
         errors: errors.slice(-MAX_ERRORS),
-        ...(reason !== undefined && { reason }),
+        ...(reason !== undefined && { reason: storableText(reason) }),
       }
     }
     this.#failed ||= this.#progress[name]?.status === 'failed'

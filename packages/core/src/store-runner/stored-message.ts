@@ -62,6 +62,9 @@ export const loadMessage = (
 /** The name of a lane in the store: only lanes that are not the bus's own have an order across processes. */
 export const namedLane = (laneKey: string | undefined): string | undefined => (laneKey === BUS ? undefined : laneKey)
 
+/** The text with a sign in place of what databases refuse. */
+export const storableText = (text: string): string => text.replaceAll('\0', '\uFFFD').toWellFormed()
+
 /** Databases refuse some characters in texts, or change them silently. @throws {BusError} `INVALID_ARGUMENT` */
 export const requireText = (text: string, what: string): void => {
   if (!text.includes('\0') && text.isWellFormed()) return

@@ -76,7 +76,8 @@ describe('the lock of a data folder', () => {
     expect(readdirSync(folder)).toEqual(['data'])
   })
 
-  it('goes to one of many processes that find a killed owner at the same time', async () => {
+  // Many processes start: slow where other tests do, too.
+  it('goes to one of many processes that find a killed owner at the same time', { timeout: 60_000 }, async () => {
     const first = await start()
     await first.take()
     await first.kill()

@@ -27,6 +27,7 @@ const VERBS: ReadonlySet<unknown> = new Set([
   'sweep',
   'leave',
   'cancel',
+  'close',
 ])
 
 /** A real store that can be cut off from the bus, as a network does it. */

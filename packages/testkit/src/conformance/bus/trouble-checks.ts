@@ -125,6 +125,43 @@ export const troubleChecks: readonly BusCheck[] = [
     },
   },
   {
+    rules: ['R-SCH-4', 'C-63'],
+    title: 'says once that writes fail while reads are answered, as on a full disk, and goes on by itself',
+    run: async (bench) => {
+      const link = bench.link()
+      const bus = await bench.started({ persistence: link.persistence }, (bus) =>
+        bus.on(Placed, () => bench.log.push('ran'), { name: 'a' }),
+      )
+      const codes = new Set<unknown>()
+      for (let attempt = 0; attempt < 20; attempt++) {
+        link.once.set('append', 'reject')
+        codes.add(await bench.codeOf(bus.publish(Placed({ n: attempt }))))
+        await bench.clock.advance(500)
+      }
+      expectEqual('the codes', [...codes], ['PERSISTENCE_UNAVAILABLE'])
+      expectTrue('few lines are logged', bench.warned.length <= 6)
+      link.once.clear()
+      await bench.clock.advance(5000)
+      await bench.within(bus.publish(Placed({ n: 100 })))
+      await bench.clock.advance(5000)
+      expectEqual('what ran', bench.log, ['ran'])
+    },
+  },
+  {
+    rules: ['R-SCH-4'],
+    title: 'closes as often as it opened a store whose opening takes longer than it waits',
+    run: async (bench) => {
+      const link = bench.link()
+      const held = link.holdAnswer('open')
+      const bus = bench.bus({ persistence: link.persistence })
+      await bench.within(bus.start(), 20_000)
+      held.release()
+      await bench.clock.advance(20_000)
+      await bench.within(bus.stop(), 30_000)
+      expectEqual('opened and closed', [link.calls.get('open'), link.calls.get('close')], [1, 1])
+    },
+  },
+  {
     rules: ['R-SES-1', 'R-SCH-4'],
     title: 'cancels with its session what was scheduled while the store was away and stored since',
     run: async (bench) => {
