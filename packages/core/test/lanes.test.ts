@@ -574,8 +574,8 @@ describe('turns of the event loop', () => {
 
       expect(done).toBe(100_000)
       expect(turns).toBeGreaterThan(5)
-      // The slice is 10 ms; a busy machine and its garbage collector may add to that, a drain without turns takes longer.
-      expect(longestMs).toBeLessThan(60)
+      // The slice is 10 ms; a busy machine and its garbage collector may add to that, a drain without turns takes half a second.
+      expect(longestMs).toBeLessThan(250)
     },
   )
 
