@@ -54,6 +54,11 @@ const packages = script('packages', 'check-packages')
 const unused = command('unused', 'knip')
 const arrows = script('arrows', 'check-arrows')
 const size = script('size', 'size')
+const conformance: Step = {
+  name: 'conformance',
+  command: ['node', '--conditions=@buslane/source', 'scripts/conformance-tables.ts'],
+  counts: 'script',
+}
 const links = script('links', 'check-links')
 const browser: Step = { name: 'browser', command: ['node', 'packages/core/test-browser/run.ts'], counts: 'script' }
 const examples = packagesUnder('examples')
@@ -61,7 +66,7 @@ const examples = packagesUnder('examples')
   .map((pkg) => command(`example-${path.basename(pkg.path)}`, 'pnpm', '--dir', pkg.path, 'run', 'check'))
 
 const plans: Readonly<Record<string, readonly Step[]>> = {
-  check: [format, lint, types, tests, docsCode, build, packages, unused, arrows, size, links, ...examples],
+  check: [format, lint, types, tests, docsCode, build, packages, unused, arrows, size, conformance, links, ...examples],
   test: [tests, onNode(22), onNode(26), browser, docsCode, ...examples],
 }
 

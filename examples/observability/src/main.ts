@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Desk, feed, Journal, knownFrom, readDeliveries, simulatedServices } from '@buslane/example-webhook-desk'
 import { memoryPersistence } from '@buslane/persistence-memory'
-import { resilience } from '@buslane/resilience'
 import { telemetry } from '@buslane/telemetry'
 import { check } from './check.ts'
 import { OptionError, type Options, readOptions, usage } from './options.ts'
@@ -30,15 +29,13 @@ async function run({ once, rate, port, otlp }: Options): Promise<number> {
     persistence: memoryPersistence(),
     durableDeliveries: false,
     known: knownFrom(deliveries),
-    plugins: [
-      telemetry({ eventLoopDelay: true }),
-      // Telemetry is not told of it, and shows its retries, dead letters and circuits all the same.
-      resilience({
-        retry: { maxRetries: 1, initialDelayMs: 10 },
-        circuitBreaker: { consecutive: 2, openForMs: 50 },
-        intakePause: { failureRate: 0.5, minimumCalls: 20, windowMs: 10_000, pauseForMs: 5_000 },
-      }),
-    ],
+    plugins: [telemetry({ eventLoopDelay: true })],
+    // Telemetry is not told of it, and shows its retries, dead letters and circuits all the same.
+    resilience: {
+      retry: { maxRetries: 1, initialDelayMs: 10 },
+      circuitBreaker: { consecutive: 2, openForMs: 50 },
+      intakePause: { failureRate: 0.5, minimumCalls: 20, windowMs: 10_000, pauseForMs: 5_000 },
+    },
   })
   await desk.start(() => {})
   try {

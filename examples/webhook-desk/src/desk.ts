@@ -15,6 +15,7 @@ import {
   type StopReport,
   type StoreCounts,
 } from '@buslane/core'
+import { type Resilience, resilience, type ResilienceOptions } from '@buslane/resilience'
 import { AuditLog } from './audit-log.ts'
 import { PageOnCall } from './commands.ts'
 import type { Delivery } from './deliveries.ts'
@@ -47,6 +48,8 @@ export interface DeskOptions {
   readonly known: Known
   /** What else is installed on the bus, such as telemetry. */
   readonly plugins?: readonly Plugin[]
+  /** Beside its retries: three, from 20 ms. */
+  readonly resilience?: ResilienceOptions
 }
 
 /** Names that deliveries come with. On your desk they are what GitHub was told to send, and a table of repositories. */
@@ -64,6 +67,8 @@ export class Desk {
   readonly failures: Map<string, number> = new Map()
   followUpsPlanned = 0
   readonly #bus: Bus
+  readonly #guard: Resilience
+  readonly #journal: Journal
   readonly #inspect: Inspectable
   readonly #durable: boolean
   readonly #repository: RepositoryOptions
@@ -79,14 +84,16 @@ export class Desk {
       known,
       plugins = [],
     } = options
+    this.#guard = resilience({ retry: { maxRetries: 3, initialDelayMs: 20 }, ...options.resilience })
     this.#inspect = persistence.inspect
     this.#durable = durableDeliveries
     this.#repository = { journal, services, followUpAfterMs, followUpPlanned: () => void this.followUpsPlanned++ }
+    this.#journal = journal
     const bus = createBus({
       name: 'webhook-desk',
       concurrency,
       persistence,
-      plugins,
+      plugins: [this.#guard, ...plugins],
       // One delivery of a repository at a time, in the order they came in; repositories side by side.
       lane: ({ payload }) => (payload as { lane: string }).lane,
       // Failures of handlers are told to the handler of EventHandlerFailed below.
@@ -153,6 +160,22 @@ export class Desk {
   /** What is in the store: what waits, what nobody here can handle, and the dead letters. */
   stored(): Promise<StoreCounts> {
     return this.#inspect.counts()
+  }
+
+  /** What nobody tries again by himself, a line each. */
+  async deadLetters(): Promise<readonly string[]> {
+    const { entries } = await this.#guard.deadLetters.list({ limit: 1000 })
+    return entries.map(({ type, handler, reason, attempts }) => {
+      return `${handler} of ${type}, ${reason}: ${attempts.at(-1)?.error.message}`
+    })
+  }
+
+  /** Tries all of it again; resolves when that is handled, with how many they were. */
+  async replay(signal: AbortSignal): Promise<number> {
+    this.#journal.replaying = true
+    const results = await this.#guard.deadLetters.replay({}, { by: 'the demo' })
+    await this.done(signal)
+    return results.filter(({ status }) => status === 'replayed').length
   }
 
   stats(): BusStats {

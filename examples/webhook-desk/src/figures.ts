@@ -16,6 +16,9 @@ export type Figures = JournalFigures & Readonly<Record<DeskFigureName | StoreFig
 type DeskFigureName =
   | 'failures announced'
   | 'other failures'
+  | 'retries'
+  | 'dead letters replayed'
+  | 'dead letters left'
   | 'follow-ups planned'
   | 'events settled'
   | 'broken audit links'
@@ -44,13 +47,18 @@ export function journalFigures(runs: readonly Run[], violations: number): Journa
   }
 }
 
+/** How often a handler ran again after it had failed, where nothing was killed. */
+export const retries = (runs: readonly Run[]): number => runs.length - new Set(runs.map(workOf)).size
+
 /** What a run is for. A command is a new one each time; what it is part of is not. */
 const workOf = ({ handler, messageId, causeId }: Run): string =>
   `${handler} ${handler === 'page' ? causeId : messageId}`
 
 /** What kills have made run again: deliveries with a handler that started more than once, and how many times in all. */
 export function repeated(runs: readonly Run[]): { readonly deliveries: number; readonly runs: number } {
-  const again = [...Map.groupBy(runs, workOf).values()].filter(({ length }) => length > 1)
+  // What ran again because it had failed was no kill's doing.
+  const others = runs.filter(({ failed, endedAt }) => !failed || endedAt === undefined)
+  const again = [...Map.groupBy(others, workOf).values()].filter(({ length }) => length > 1)
   const deliveries = new Set(again.flatMap(([run]) => run!.delivery ?? []))
   return { deliveries: deliveries.size, runs: again.reduce((sum, { length }) => sum + length - 1, 0) }
 }

@@ -31,6 +31,8 @@ export interface Run {
   /** `undefined` while it runs, and for ever if its process was killed. */
   endedAt: number | undefined
   failed: boolean
+  /** Part of a replay of dead letters, which is out of the order of its lane. */
+  readonly isReplay?: boolean
 }
 
 /** What can be written down: a payload that names its lane and, if it is a delivery, its number and event. */
@@ -49,6 +51,8 @@ export interface JournalSink {
 /** Writes down when each handler started and ended. It asks nobody but the clock, least of all the bus. */
 export class Journal {
   readonly runs: Run[] = []
+  /** Whether what starts now is a replay. */
+  replaying = false
   readonly #sink: JournalSink | undefined
 
   constructor(sink?: JournalSink) {
@@ -73,6 +77,7 @@ export class Journal {
         startedAt: now(),
         endedAt: undefined,
         failed: true,
+        isReplay: this.replaying,
       }
       this.runs.push(run)
       this.#sink?.started(run)

@@ -20,7 +20,7 @@ export interface OrderViolation {
     | 'a group waits for the group before'
     | 'a lane does one event at a time'
     | 'a lane keeps its order'
-    | 'a handler runs again only after a kill'
+    | 'a handler runs again only after a failure or a kill'
   readonly lane: string
   readonly detail: string
 }
@@ -31,11 +31,12 @@ type Killed = ReadonlySet<number>
 /**
  * Holds the recorded times against the promises of the desk. It knows nothing of the bus.
  *
- * A kill allows this much: the handlers of an event whose process was killed may run again in a later process, unless an
+ * A handler that has failed may run again before anything else of its event goes on. A replay of dead letters is left out: it has no place in
+ * the order any more. A kill allows this much: the handlers of an event whose process was killed may run again in a later process, unless an
  * event behind it in its lane had begun already (then it was done with, and would now come out of order).
  */
 export function checkOrder(runs: readonly Run[], killed: Killed = new Set()): OrderViolation[] {
-  const ordered = runs.filter(({ handler }) => groups[handler] !== undefined)
+  const ordered = runs.filter(({ handler, isReplay }) => groups[handler] !== undefined && !isReplay)
   const events = [...Map.groupBy(ordered, ({ messageId }) => messageId).values()]
   const lanes = Map.groupBy(events, ([first]) => first!.lane)
   // A run that a kill has cut short was over when the next process began.
@@ -73,13 +74,14 @@ function checkGroups(runs: readonly Run[]): OrderViolation[] {
   return violations
 }
 
-/** A handler runs once for an event; again only when the process that ran it was killed. */
+/** A handler runs once for an event; again only when it has failed, or the process that ran it was killed. */
 function checkRepeats(runs: readonly Run[], killed: Killed): OrderViolation[] {
   return runs.flatMap((run, index) => {
     const before = runs.slice(0, index).findLast(({ handler }) => handler === run.handler)
     if (before === undefined || (before.process < run.process && killed.has(before.process))) return []
+    if (before.failed && run.startedAt >= endOf(before)) return []
     return {
-      rule: 'a handler runs again only after a kill' as const,
+      rule: 'a handler runs again only after a failure or a kill' as const,
       lane: run.lane,
       detail: `'${run.handler}' ran twice for ${describe(run)}`,
     }

@@ -1,6 +1,6 @@
 import type { StopReport, StoreCounts } from '@buslane/core'
 import type { Desk } from './desk.ts'
-import { type DurableFigures, type Figures, journalFigures } from './figures.ts'
+import { type DurableFigures, type Figures, journalFigures, retries } from './figures.ts'
 import type { Run } from './journal.ts'
 import type { OrderViolation } from './order-check.ts'
 import { MailRefused } from './services.ts'
@@ -20,6 +20,9 @@ export interface DurableEvidence {
 export interface Evidence extends DurableEvidence {
   readonly desk: Desk
   readonly stopReport: StopReport
+  /** How many dead letters were replayed in the end, and how many were left then. */
+  readonly replayed: number
+  readonly lettersLeft: number
 }
 
 /** What did come out, from the journal and the store. */
@@ -35,11 +38,15 @@ export function seenDurableFigures({ runs, violations, stored, refused }: Durabl
 
 /** The same, and what only the desk knows. */
 export function seenFigures(evidence: Evidence): Figures {
-  const { desk, stopReport } = evidence
+  const { desk, stopReport, replayed, lettersLeft } = evidence
+  const runs = evidence.runs.filter(({ isReplay }) => !isReplay)
   const stats = desk.stats()
   const announced = desk.failures.get(MailRefused.name) ?? 0
   return {
-    ...seenDurableFigures(evidence),
+    ...seenDurableFigures({ ...evidence, runs }),
+    retries: retries(runs),
+    'dead letters replayed': replayed,
+    'dead letters left': lettersLeft,
     'kinds counted': desk.counters.size,
     'failures announced': announced,
     'other failures': stats.handlerFailures - announced + stats.observerErrors + stats.commands.failed,

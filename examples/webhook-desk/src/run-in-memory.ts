@@ -9,7 +9,7 @@ import { checkOrder } from './order-check.ts'
 import { seenFigures } from './outcome.ts'
 import { Progress } from './progress.ts'
 import { formatReport } from './report.ts'
-import { simulatedServices } from './services.ts'
+import { MailServer, simulatedServices } from './services.ts'
 import { openStore } from './store.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -22,10 +22,11 @@ export async function runInMemory(deliveries: readonly Delivery[], options: Opti
   const { signal } = interrupt
 
   const journal = new Journal()
+  const mail = new MailServer(seed)
   const desk = new Desk({
     concurrency,
     journal,
-    services: simulatedServices(seed),
+    services: simulatedServices(seed, mail),
     followUpAfterMs: 300,
     persistence: openStore({ folder, databaseUrl }),
     durableDeliveries: false,
@@ -45,14 +46,28 @@ export async function runInMemory(deliveries: readonly Delivery[], options: Opti
   }
   const seconds = (performance.now() - startedAt) / 1000
   const stored = await desk.stored()
+  const letters = await desk.deadLetters()
+  mail.mend()
+  const replayed = signal.aborted ? 0 : await desk.replay(signal).catch(() => 0)
+  const lettersLeft = (await desk.stored()).deadLetters
   const stopReport = await desk.stop(signal.aborted ? 1_000 : 10_000)
   progress.end()
 
   const { runs } = journal
   const violations = checkOrder(runs)
-  const figures = seenFigures({ desk, runs, violations, stored, stopReport, refused })
+  const figures = seenFigures({ desk, runs, violations, stored, stopReport, refused, replayed, lettersLeft })
   return {
-    report: formatReport({ offered: deliveries.length, seconds, runs, figures }),
+    report: formatReport({
+      offered: deliveries.length,
+      seconds,
+      runs: runs.filter(({ isReplay }) => !isReplay),
+      figures,
+      more: {
+        retries: `${figures.retries}`,
+        'dead letters': `${letters.length}, the first: ${letters[0] ?? 'none'}`.slice(0, 60),
+        replayed: `${replayed} once the mailboxes were mended, ${lettersLeft} left`,
+      },
+    }),
     violations,
     off: differences(figures, expectedFigures(deliveries, seed)),
     stoppedEarly: signal.aborted ? `${stopReport.left.length} events were accepted and not handled` : undefined,

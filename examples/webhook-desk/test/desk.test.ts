@@ -7,11 +7,13 @@ import { differences } from '../src/figures.ts'
 import { Journal } from '../src/journal.ts'
 import { checkOrder } from '../src/order-check.ts'
 import { seenDurableFigures, seenFigures } from '../src/outcome.ts'
-import { MailRefused, refusesMail, type Services } from '../src/services.ts'
+import { MailServer, type Services } from '../src/services.ts'
 
 const seed = 1
 const deliveries = await readDeliveries({ seed, repeat: 1 })
 const repository = { full_name: 'octo/repo' }
+
+let mail: MailServer
 
 /** No delays, but the failures of the seed. */
 const promptServices: Services = {
@@ -20,8 +22,8 @@ const promptServices: Services = {
   async openIncident() {},
   async informTeam() {},
   async addLabels() {},
-  async sendMail(delivery) {
-    if (refusesMail(seed, delivery)) throw new MailRefused()
+  async sendMail(delivery, attempt) {
+    mail.accept(delivery, attempt)
   },
 }
 
@@ -40,6 +42,7 @@ async function openDesk({
   durableDeliveries = false,
 }: Opened = {}): Promise<void> {
   journal = new Journal()
+  mail = new MailServer(seed)
   desk = new Desk({
     concurrency: 100,
     journal,
@@ -64,9 +67,13 @@ describe('Desk', () => {
     await openDesk()
     await handle(...deliveries)
     const stored = await desk.stored()
+    mail.mend()
+    const replayed = await desk.replay(new AbortController().signal)
+    const lettersLeft = (await desk.stored()).deadLetters
     const stopReport = await desk.stop(1_000)
     const { runs } = journal
-    const seen = seenFigures({ desk, runs, violations: checkOrder(runs), stored, stopReport, refused: 0 })
+    const violations = checkOrder(runs)
+    const seen = seenFigures({ desk, runs, violations, stored, stopReport, refused: 0, replayed, lettersLeft })
     expect(differences(seen, expectedFigures(deliveries, seed))).toEqual([])
   })
 
@@ -76,6 +83,14 @@ describe('Desk', () => {
     const { runs } = journal
     const seen = seenDurableFigures({ runs, violations: checkOrder(runs), stored: await desk.stored(), refused: 0 })
     expect(differences(seen, expectedDurableFigures(deliveries, seed))).toEqual([])
+  })
+
+  it('keeps the mails that fail for good as dead letters, and says why', async () => {
+    await openDesk()
+    await handle(...deliveries)
+    const letters = await desk.deadLetters()
+    expect(letters).toHaveLength(expectedFigures(deliveries, seed)['dead letters'])
+    expect(letters[0]).toMatch(/^notify of github\..+, attempts-exhausted: no mail for delivery \d+: no such mailbox$/)
   })
 
   it('is done only when a follow-up that is due later has fired', async () => {

@@ -88,7 +88,7 @@ describe('kills', () => {
   })
 
   it('reports a handler that runs twice without a kill', () => {
-    const again = 'a handler runs again only after a kill'
+    const again = 'a handler runs again only after a failure or a kill'
     expect(rulesOf(run(1, 'audit', 0, 2), run(1, 'audit', 2, 3))).toEqual([again])
     expect(rulesOf(run(1, 'audit', 0, 2), run(1, 'audit', 10, 12, later))).toEqual([again])
     expect(rulesAfterKill(run(1, 'audit', 10, 12, later), run(1, 'audit', 12, 13, later))).toEqual([again])

@@ -1,15 +1,20 @@
 import { describe, expect, it } from 'vitest'
 import {
   type Bus,
+  BusError,
   createBus,
   defineCommand,
   defineEvent,
+  type DeliveryLease,
+  EventHandlerFailed,
   type Failure,
+  type HandlerWrapper,
   type Plugin,
   type PluginHost,
   type Signals,
 } from '../src/index.ts'
 import { recordingLogger } from './support/recording-logger.ts'
+import { digits } from './support/schemas.ts'
 import { settle, VirtualClock } from './support/virtual-clock.ts'
 
 const Job = defineEvent<number>('job')
@@ -21,6 +26,12 @@ const grab = (name = 'grab'): { plugin: Plugin; host: () => PluginHost } => {
   const hosts: PluginHost[] = []
   return { plugin: { name, install: (host) => void hosts.push(host) }, host: () => hosts[0]! }
 }
+
+/** A plugin that decides about failures. */
+const deciding = (decide: (failure: Failure) => unknown): Plugin => ({
+  name: 'decider',
+  install: (host) => host.onFailure(decide as never),
+})
 
 describe('install', () => {
   it('R-REG-2 runs once, in the given order, while the bus is created', () => {
@@ -144,11 +155,6 @@ describe('the host', () => {
 })
 
 describe('onFailure', () => {
-  const deciding = (decide: (failure: Failure) => unknown): Plugin => ({
-    name: 'decider',
-    install: (host) => host.onFailure(decide as never),
-  })
-
   it('R-REG-2 decides whether a failed handler runs again, after every attempt', async () => {
     const clock = new VirtualClock()
     const asked: unknown[] = []
@@ -310,6 +316,266 @@ describe('onCall', () => {
     })
     await expect(bus.publish(Job(1))).resolves.toMatchObject({ status: 'accepted' })
     expect(bus.stats().observerErrors).toBe(1)
+  })
+})
+
+describe('what a decider is told, and may say', () => {
+  it('R-REG-2 a failure names the handler, what was published, and where it is', async () => {
+    const clock = new VirtualClock()
+    const failures: Failure[] = []
+    const decide = (failure: Failure): unknown => {
+      failures.push(failure)
+      return failures.length < 2 ? { action: 'retry', delayMs: 1 } : { action: 'fail' }
+    }
+    const bus = createBus({ clock, logger: recordingLogger(), plugins: [deciding(decide)] })
+    const Amount = defineEvent('amount', { schema: digits })
+    const handler = (): never => {
+      throw new Error('x')
+    }
+    bus.on(Amount, handler, { name: 'shaky' })
+    await bus.start()
+    await bus.publish(Amount('12'))
+    await clock.advance(10)
+    const [first, second] = failures
+    expect(first).toMatchObject({
+      message: { payload: 12 },
+      input: { payload: '12' },
+      definition: Amount,
+      handler: 'shaky',
+      registration: { type: 'amount', sessionId: 'BUS', name: 'shaky', options: { name: 'shaky' } },
+      isStored: false,
+      isQuiet: false,
+    })
+    expect(second?.context).toBe(first?.context)
+    expect(second?.registration).toBe(first?.registration)
+  })
+
+  it('R-REG-2 of a command it is told the same', async () => {
+    const failures: Failure[] = []
+    const decide = (failure: Failure): unknown => {
+      failures.push(failure)
+      return { action: 'fail' }
+    }
+    const bus = createBus({ logger: recordingLogger(), plugins: [deciding(decide)] })
+    const Pay = defineCommand('pay', { schema: digits })
+    const handler = (): never => {
+      throw new Error('x')
+    }
+    bus.handle(Pay, handler, { name: 'shaky' })
+    await bus.execute(Pay('12'))
+    expect(failures).toMatchObject([
+      { message: { kind: 'command', payload: 12 }, input: { payload: '12' }, handler: 'shaky', definition: Pay },
+    ])
+  })
+
+  it('R-ERR-3 a failure of a handler of a failure event is quiet', async () => {
+    const quiet: boolean[] = []
+    const decide = ({ isQuiet }: Failure): unknown => {
+      quiet.push(isQuiet)
+      return { action: 'fail' }
+    }
+    const bus = createBus({ logger: recordingLogger(), plugins: [deciding(decide)] })
+    const fail = (): never => {
+      throw new Error('x')
+    }
+    bus.on(Job, fail)
+    bus.on(EventHandlerFailed, fail)
+    await bus.start()
+    await bus.publishAndWait(Job(1))
+    await bus.idle()
+    expect(quiet).toEqual([false, true])
+  })
+
+  it('R-ERR-2 what it gives in place of an error is what is kept, told and answered', async () => {
+    const shown = new Error('redacted')
+    const decide = (): unknown => ({ action: 'fail', error: shown })
+    const logger = recordingLogger()
+    const bus = createBus({ logger, plugins: [deciding(decide)] })
+    const told: unknown[] = []
+    bus.observe({ attemptFailed: (_event, _handler, { error }) => void told.push(error) })
+    bus.on(Job, () => {
+      throw new Error('secret')
+    })
+    await bus.start()
+    const outcome = await bus.publishAndWait(Job(1))
+    expect([
+      ...told,
+      bus.errors[0]?.error,
+      ...outcome.handlers.flatMap((one) => ('error' in one ? one.error : [])),
+    ]).toEqual([shown, shown, shown])
+    expect(JSON.stringify(logger.lines)).not.toContain('secret')
+  })
+
+  it('R-ERR-2 what is discarded is a failure all the same', async () => {
+    const bus = createBus({ logger: recordingLogger(), plugins: [deciding(() => ({ action: 'discard' }))] })
+    bus.on(Job, () => {
+      throw new Error('x')
+    })
+    await bus.start()
+    await expect(bus.publishAndWait(Job(1))).resolves.toMatchObject({ failed: 1 })
+    expect(bus.errors).toHaveLength(1)
+  })
+})
+
+describe('wrap', () => {
+  const wrapping = (wrapper: HandlerWrapper, name = 'wrapping'): Plugin => ({
+    name,
+    install: (host) => host.wrap(wrapper),
+  })
+  const told = (order: string[], who: string): HandlerWrapper => ({
+    around:
+      ({ kind, type, registration: { name } }, run) =>
+      (message, context) => {
+        order.push(`${who} ${kind} ${type} ${name}`)
+        return run(message, context)
+      },
+  })
+
+  it('R-REG-2 is around every handler, outside of middleware, in the order of installation, and changes no value', async () => {
+    const order: string[] = []
+    const bus = createBus({ plugins: [wrapping(told(order, 'outer')), wrapping(told(order, 'inner'), 'second')] })
+    const Do = defineCommand<undefined, number>('do')
+    bus.use({ event: (_event, _context, next) => (order.push('middleware'), next()) })
+    bus.on(Job, () => 1, { name: 'one' })
+    bus.onPattern('*', () => 2, { name: 'all' })
+    bus.handle(Do, () => 3, { name: 'doer' })
+    await bus.start()
+    await expect(bus.publishAndWait(Job(1))).resolves.toMatchObject({ handlers: [{ value: 1 }, { value: 2 }] })
+    await expect(bus.execute(Do())).resolves.toMatchObject({ value: 3 })
+    expect(order).toEqual([
+      'outer event job one',
+      'inner event job one',
+      'middleware',
+      'outer event job all',
+      'inner event job all',
+      'middleware',
+      'outer command do doer',
+      'inner command do doer',
+    ])
+  })
+
+  it('R-REG-2 runs of the handler itself are attempts; what does not come as far is none', async () => {
+    const seen: number[] = []
+    const around: HandlerWrapper['around'] = (_handler, run) => (message, context) => {
+      seen.push(context.attempts)
+      return run(message, context)
+    }
+    const bus = createBus({ plugins: [wrapping({ around })] })
+    const attempts: number[] = []
+    bus.on(Job, (_event, { attempt }) => void attempts.push(attempt))
+    await bus.start()
+    await bus.publishAndWait(Job(1))
+    expect([seen, attempts]).toEqual([[0], [1]])
+  })
+
+  it('R-REG-2 may refuse a registration, and then nothing is registered', async () => {
+    const accept: HandlerWrapper['accept'] = ({ kind, registration: { name } }) => {
+      if (name === 'bad') throw new Error(`no ${kind} like that`)
+    }
+    const bus = createBus({ plugins: [wrapping({ accept, around: (_handler, run) => run })] })
+    const Do = defineCommand('do')
+    expect(() => bus.on(Job, () => undefined, { name: 'bad' })).toThrow('no event like that')
+    expect(() => bus.handle(Do, () => undefined, { name: 'bad' })).toThrow('no command like that')
+    await expect(bus.execute(Do())).resolves.toMatchObject({ error: { code: 'NO_HANDLER' } })
+    expect(bus.stats().handlers).toMatchObject({ eventHandlers: 0, commandHandlers: 0 })
+  })
+
+  it('R-REG-2 of the same registration is told the same object', async () => {
+    const registrations = new Set<object>()
+    const around: HandlerWrapper['around'] = ({ registration }, run) => {
+      registrations.add(registration)
+      return run
+    }
+    const bus = createBus({ plugins: [wrapping({ around })] })
+    bus.on(Job, () => undefined)
+    await bus.start()
+    for (let n = 0; n < 3; n++) {
+      await bus.publishAndWait(Job(n))
+      bus.onPattern('other.*', () => undefined) // plans are made anew
+    }
+    expect(registrations.size).toBe(1)
+  })
+})
+
+describe('abort', () => {
+  it('R-REG-2 raises the signal of one run, ends what it waits for, and the next attempt has a fresh one', async () => {
+    const clock = new VirtualClock()
+    const { plugin, host } = grab()
+    const reason = new BusError('ABORTED', 'enough')
+    const decider: Plugin = {
+      name: 'decider',
+      install: (host) =>
+        host.onFailure(({ attempts }) => (attempts < 2 ? { action: 'retry', delayMs: 1 } : { action: 'fail' })),
+    }
+    const bus = createBus({ clock, logger: recordingLogger(), plugins: [plugin, decider] })
+    const Inner = defineEvent('inner')
+    const aborted: unknown[] = []
+    bus.on(Inner, () => new Promise(() => undefined))
+    bus.on(Job, async (_event, context) => {
+      aborted.push(context.signal.aborted)
+      const inner = context.publishAndWait(Inner())
+      host().abort(context, reason)
+      aborted.push(context.signal.reason === reason)
+      ;(await inner).throwIfFailed()
+    })
+    await bus.start()
+    const outcome = bus.publishAndWait(Job(1))
+    await clock.advance(10)
+    expect((await outcome).handlers).toMatchObject([{ status: 'rejected', attempts: 2 }])
+    expect(aborted).toEqual([false, true, false, true])
+  })
+})
+
+describe('onHealth', () => {
+  it('R-REG-2 what a plugin warns of is part of the health', () => {
+    const { plugin, host } = grab()
+    const bus = createBus({ plugins: [plugin] })
+    let warnings = [{ code: 'CIRCUIT_OPEN', message: 'the bank is away' }]
+    host().onHealth(() => warnings)
+    expect(bus.health()).toMatchObject({ status: 'degraded', warnings })
+    warnings = []
+    expect(bus.health()).toMatchObject({ status: 'healthy', warnings: [] })
+  })
+})
+
+describe('redeliver', () => {
+  const leaseFor = (handler: string, settled: unknown[]): DeliveryLease => ({
+    parkAfterMs: Infinity,
+    begin: () => true,
+    check: () => true,
+    earlier: (name) => (name === handler ? undefined : 'unknown'),
+    attemptsOf: () => 0,
+    handlerSettled: () => undefined,
+    settle: async (outcomes) => void settled.push(...outcomes),
+    release: async () => undefined,
+    completeIn: async () => undefined,
+  })
+
+  it('R-REG-2 gives an event to the handlers that its lease names, beyond the bound, and counts it apart', async () => {
+    const { plugin, host } = grab()
+    const bus = createBus({ plugins: [plugin], queue: { capacity: 1, strategy: 'reject' } })
+    const ran: string[] = []
+    const settled: unknown[] = []
+    bus.filter(() => false)
+    bus.on(Job, ({ payload }) => void ran.push(`a ${payload}`), { name: 'a' })
+    bus.on(Job, ({ payload }) => void ran.push(`b ${payload}`), { name: 'b' })
+    await host().redeliver(Job(1), leaseFor('b', settled))
+    await host().redeliver(Job(2), leaseFor('a', settled))
+    await bus.start()
+    await bus.idle()
+    expect(ran).toEqual(['b 1', 'a 2'])
+    expect(settled).toMatchObject([
+      { name: 'b', status: 'fulfilled' },
+      { name: 'a', status: 'fulfilled' },
+    ])
+    expect(bus.stats()).toMatchObject({ offered: 0, settled: 0 })
+  })
+
+  it('R-REG-2 rejects what does not fit its schema', async () => {
+    const { plugin, host } = grab()
+    createBus({ plugins: [plugin] })
+    const Amount = defineEvent('amount', { schema: digits })
+    await expect(host().redeliver(Amount('a'), leaseFor('a', []))).rejects.toMatchObject({ code: 'INVALID_PAYLOAD' })
   })
 })
 

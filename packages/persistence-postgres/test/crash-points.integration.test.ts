@@ -1,143 +1,190 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { CrashRun, judge, type PausePoint, type Verdict } from '@buslane/testkit/crash'
-import pg from 'pg'
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
-import { type CrashOptions, EXEC_ARGV, HANDLERS, type Work } from './crash/crash-options.ts'
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest'
+import type { Work } from './crash/crash-options.ts'
+import { CrashBench } from './support/crash-bench.ts'
 
-// Processes that are killed exactly where they are told to stand still.
+// Processes that are killed exactly where they are told to stand still, twice in a row.
+
+// Each starts several processes, one after another.
+vi.setConfig({ testTimeout: 120_000 })
 
 const connectionString = inject('connectionString')
 const work: Work = { lane: 'one', seq: 1, ms: 1 }
-let schemas = 0
-let options: CrashOptions
-let run: CrashRun<CrashOptions>
+let bench: CrashBench
 
 beforeEach(() => {
-  schemas += 1
-  options = { connectionString, schema: `crash_points_${process.pid}_${schemas}`, leaseMs: 1000 }
-  run = new CrashRun({ program: new URL('crash/soak-worker.ts', import.meta.url), execArgv: EXEC_ARGV })
+  bench = new CrashBench(connectionString)
 })
 
-afterEach(async () => {
-  await run[Symbol.asyncDispose]()
-  const client = new pg.Client({ connectionString })
-  await client.connect()
-  await client.query(`drop schema if exists "${options.schema}" cascade`)
-  await client.end()
-})
+afterEach(() => bench[Symbol.asyncDispose]())
 
-type Worker = ReturnType<typeof run.start>
+const nothingWrong = { lost: [], violations: [] }
 
-const started = async (pauseAt?: PausePoint): Promise<Worker> => {
-  const worker = run.start(options, pauseAt)
-  await worker.ready
-  return worker
-}
+describe('C-58 C-59 R-DUR-3 R-DUR-6 R-LANE-3 killed twice', () => {
+  it('after an append was stored: both events are there, and run once', async () => {
+    for (const seq of [1, 2]) {
+      const worker = await bench.started({ pauseAt: 'after-append-ack', handles: false })
+      void worker.ask('publish', { ...work, seq }).catch(() => undefined)
+      await worker.paused
+      await worker.kill()
+    }
+    expect(await bench.emptied(await bench.started())).toEqual([])
+    expect(bench.verdict()).toMatchObject({ ...nothingWrong, events: 2, runs: 8, duplicates: [] })
+  })
 
-/** Starts a worker that stands still at the point with this event, and kills it there. */
-const killedAt = async (point: PausePoint, payload: Work): Promise<void> => {
-  const worker = await started(point)
-  // The answer to a publish may never come.
-  void worker.ask('publish', payload).catch(() => undefined)
-  await worker.paused
-  await worker.kill()
-}
+  it('after a claim: nothing had begun, so nothing is repeated', async () => {
+    await bench.publishOnly(work)
+    for (let kills = 0; kills < 2; kills++) {
+      const worker = await bench.started({ pauseAt: 'after-claim' })
+      await worker.paused
+      await worker.kill()
+    }
+    expect(await bench.emptied(await bench.started())).toEqual([])
+    expect(bench.verdict()).toMatchObject({ ...nothingWrong, events: 1, runs: 4, duplicates: [] })
+  })
 
-/** Resolves when nothing is left in the store but dead letters, with their reasons. */
-const emptied = async (worker: Worker): Promise<readonly string[]> => {
-  type Counts = Readonly<Record<'ready' | 'running' | 'scheduled', number>>
-  for (;;) {
-    const { ready, running, scheduled } = (await worker.ask('counts')) as Counts
-    if (ready + running + scheduled === 0) break
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  const letters = (await worker.ask('letters')) as readonly { readonly reason: string }[]
-  return letters.map(({ reason }) => reason)
-}
+  it('in the middle of a handler: that one is repeated, what was saved is not, and the next of its lane comes after', async () => {
+    await bench.publishOnly({ ...work, doesIn: 'second' })
+    for (let kills = 0; kills < 2; kills++) {
+      const worker = await bench.started({ pauseAt: 'mid-handler' })
+      await worker.paused
+      await bench.saved('first', 'beside')
+      await worker.kill()
+    }
+    const last = await bench.started()
+    await last.ask('publish', { ...work, seq: 2 })
+    expect(await bench.emptied(last)).toEqual([])
+    const killed = { handler: 'second', why: 'killed' }
+    expect(bench.verdict()).toMatchObject({ ...nothingWrong, events: 2, duplicates: [killed, killed] })
+    expect(bench.starts).toEqual([2, 4, 2, 2])
+  })
 
-const verdict = (): Verdict => {
-  const lines = run.journal.read()
-  const events = new Set(lines.flatMap((line) => (line.at === 'start' ? [line.event] : [])))
-  return judge(lines, { events, handlers: HANDLERS, dead: new Set() })
-}
+  it('after the handlers, before anything was saved: all of them are repeated', async () => {
+    await bench.publishOnly(work)
+    for (const times of [1, 2]) {
+      const worker = await bench.started({ pauseAt: 'after-handler-before-complete' })
+      await worker.paused
+      await bench.noted('end', 'third', times)
+      await worker.kill()
+    }
+    expect(await bench.emptied(await bench.started())).toEqual([])
+    expect(bench.verdict()).toMatchObject({ ...nothingWrong, events: 1, runs: 12, mostRuns: 3 })
+    expect(bench.starts).toEqual([3, 3, 3, 3])
+  })
 
-const whys = ({ duplicates }: Verdict): readonly string[] => duplicates.map(({ handler, why }) => `${handler} ${why}`)
+  it('during a completion: each event is handled, and repeated only where that was not saved', async () => {
+    for (const seq of [1, 2]) {
+      const worker = await bench.started({ pauseAt: 'during-complete' })
+      void worker.ask('publish', { ...work, seq }).catch(() => undefined)
+      await worker.paused
+      await worker.kill()
+    }
+    expect(await bench.emptied(await bench.started())).toEqual([])
+    const { duplicates, ...verdict } = bench.verdict()
+    expect(verdict).toMatchObject({ ...nothingWrong, events: 2 })
+    expect(duplicates.filter(({ why }) => why !== 'killed')).toEqual([])
+  })
 
-describe.each([
-  ['after-append-ack', work, []],
-  ['mid-handler', { ...work, doesIn: 'second' }, ['second killed', 'beside killed']],
-  ['after-handler-before-complete', work, HANDLERS.map(({ name }) => `${name} killed`)],
-] as const)('killed at %s', (point, payload, again) => {
-  it('C-58 R-DUR-3 R-DUR-6 loses nothing, keeps the order, and repeats only what was not saved', async () => {
-    await killedAt(point, payload)
-    expect(await emptied(await started())).toEqual([])
-    const result = verdict()
-    expect(result).toMatchObject({ events: 1, lost: [], violations: [] })
-    expect(again).toEqual(expect.arrayContaining([...whys(result)]))
+  it('during the move to the dead letters: there is one letter of each event', async () => {
+    for (const seq of [1, 2]) {
+      const worker = await bench.started({ pauseAt: 'during-dead-move' })
+      void worker.ask('publish', { ...work, lane: `lane ${seq}`, fails: 'first' }).catch(() => undefined)
+      await worker.paused
+      await worker.kill()
+    }
+    expect(await bench.emptied(await bench.started())).toEqual(['failed', 'failed'])
+  })
+
+  it('during a replay: there is one live copy, which fails again into one letter', async () => {
+    const first = await bench.started()
+    await first.ask('publish', { ...work, fails: 'first' })
+    expect(await bench.emptied(first)).toEqual(['failed'])
+    const [letter] = await bench.letters(first)
+    await first.stop()
+    for (let kills = 0; kills < 2; kills++) {
+      const worker = await bench.started({ pauseAt: 'during-replay', handles: false })
+      void worker.ask('replay', letter!.key).catch(() => undefined)
+      await worker.paused
+      await worker.kill()
+    }
+    expect(await bench.emptied(await bench.started())).toEqual(['failed'])
+  })
+
+  it('during a heartbeat: the handler that ran is repeated', async () => {
+    await bench.publishOnly({ ...work, ms: 3000 })
+    for (const times of [1, 2]) {
+      const worker = await bench.started({ pauseAt: 'during-heartbeat' })
+      await worker.paused
+      await bench.noted('start', 'first', times)
+      await worker.kill()
+    }
+    expect(await bench.emptied(await bench.started())).toEqual([])
+    expect(bench.verdict()).toMatchObject({ ...nothingWrong, events: 1 })
+    expect(bench.starts).toEqual([3, 1, 1, 1])
+  })
+
+  it('while it makes the tables: the next process makes them', async () => {
+    for (let kills = 0; kills < 2; kills++) {
+      const worker = bench.run.start({ ...bench.options, pausesMigration: true }, 'during-migration')
+      await worker.paused
+      await worker.kill()
+    }
+    const last = await bench.started()
+    await last.ask('publish', work)
+    expect(await bench.emptied(last)).toEqual([])
+    expect(bench.verdict()).toMatchObject({ ...nothingWrong, events: 1, runs: 4, duplicates: [] })
   })
 })
 
-it('C-58 R-DUR-6 killed during the completion, it is handled once, or its last group again', async () => {
-  await killedAt('during-complete', work)
-  await emptied(await started())
-  expect(verdict()).toMatchObject({ events: 1, lost: [], violations: [] })
-})
-
-it('C-58 R-DUR-14 killed during the move to the dead letters, there is one letter', async () => {
-  await killedAt('during-dead-move', { ...work, fails: 'first' })
-  expect(await emptied(await started())).toEqual(['failed'])
-})
-
-it('C-58 killed while it makes the tables, the next process makes them', async () => {
-  const first = run.start({ ...options, pausesMigration: true }, 'during-migration')
-  await first.paused
-  await first.kill()
-  const second = await started()
-  await second.ask('publish', work)
-  await emptied(second)
-  expect(verdict()).toMatchObject({ events: 1, runs: HANDLERS.length, lost: [], violations: [] })
-})
-
-it('C-59 R-LANE-3 killed twice in a row at one event, it is handled, and the next of its lane after it', async () => {
-  await killedAt('mid-handler', { ...work, doesIn: 'second' })
-  const again = run.start(options, 'mid-handler')
-  await again.paused
-  await again.kill()
-  const last = await started()
-  await last.ask('publish', { ...work, seq: 2 })
-  await emptied(last)
-  expect(verdict()).toMatchObject({ events: 2, lost: [], violations: [], mostRuns: 3 })
-})
-
 it('C-61 R-DUR-3 an event whose handler ends the process is handled by nobody for ever, and others are handled', async () => {
-  const first = await started()
+  const first = await bench.started()
   void first.ask('publish', { ...work, doesIn: 'second', does: 'exit' }).catch(() => undefined)
   await expect(first.exited).resolves.toMatchObject({ code: 1 })
-  await run.start(options).exited // it takes over, and ends as well
-  const other = await started('mid-handler')
+  await bench.run.start(bench.options).exited // it takes over, and ends as well
+  const other = await bench.started({ pauseAt: 'mid-handler' })
   await other.paused
   await other.ask('publish', { ...work, lane: 'two' })
-  await expect.poll(() => run.journal.read().filter((line) => line.at === 'end' && line.lane === 'two').length).toBe(4)
+  await bench.noted('end', 'third')
+  expect(bench.run.journal.read().filter((line) => line.at === 'end' && line.lane === 'two')).toHaveLength(4)
 })
 
 it('C-61 R-DUR-5 another process takes over from one whose event loop is blocked', async () => {
-  const blocked = await started()
+  const blocked = await bench.started()
   void blocked.ask('publish', { ...work, doesIn: 'third', does: 'block' }).catch(() => undefined)
-  await expect.poll(() => run.journal.read().some((line) => line.at === 'start' && line.handler === 'third')).toBe(true)
-  const second = run.start(options, 'mid-handler')
+  await bench.noted('start', 'third')
+  const second = bench.run.start(bench.options, 'mid-handler')
   await second.paused
-  const thirds = run.journal.read().filter((line) => line.at === 'start' && line.handler === 'third')
+  const thirds = bench.run.journal.read().filter((line) => line.at === 'start' && line.handler === 'third')
   expect(thirds.map(({ pid }) => pid)).toEqual([blocked.pid, second.pid])
 })
 
+it('C-04 C-61 R-DUR-5 a process that was stopped and goes on finds its events taken, and changes nothing', async () => {
+  const frozen = await bench.started()
+  void frozen.ask('publish', { ...work, ms: 300 }).catch(() => undefined)
+  await bench.noted('start', 'first')
+  frozen.freeze()
+  const second = await bench.started()
+  await bench.noted('end', 'third')
+  frozen.thaw()
+  expect(await bench.emptied(second)).toEqual([])
+  expect(await bench.emptied(frozen)).toEqual([])
+  expect(bench.starts).toEqual([2, 1, 1, 1])
+})
+
 it('C-58 on PGlite, what a killed process had begun is handled by the next', async () => {
-  const dataDir = mkdtempSync(path.join(tmpdir(), 'buslane-pglite-crash-'))
-  options = { schema: options.schema, leaseMs: 1000, dataDir: path.join(dataDir, 'data') }
-  await killedAt('mid-handler', { ...work, doesIn: 'second' })
-  expect(await emptied(await started())).toEqual([])
-  expect(verdict()).toMatchObject({ events: 1, lost: [], violations: [] })
-  await run[Symbol.asyncDispose]()
-  rmSync(dataDir, { recursive: true, force: true })
+  const folder = mkdtempSync(path.join(tmpdir(), 'buslane-pglite-crash-'))
+  const embedded = new CrashBench(connectionString, { dataDir: path.join(folder, 'data') })
+  try {
+    const worker = await embedded.started({ pauseAt: 'mid-handler' })
+    void worker.ask('publish', { ...work, doesIn: 'second' }).catch(() => undefined)
+    await worker.paused
+    await worker.kill()
+    expect(await embedded.emptied(await embedded.started())).toEqual([])
+    expect(embedded.verdict()).toMatchObject({ ...nothingWrong, events: 1 })
+  } finally {
+    await embedded[Symbol.asyncDispose]()
+    rmSync(folder, { recursive: true, force: true })
+  }
 })

@@ -60,7 +60,7 @@ const backends = async (watcher: pg.Client, name: string): Promise<readonly stri
   return rows.map(({ query }) => query)
 }
 
-it('C-68 leaves a pool of one connection to the statements of the store', async () => {
+it('R-DUR-10 leaves a pool of one connection to the statements of the store', async () => {
   const { name, store, watcher } = await setUp((own) => ({ pool: poolOf(own, 1) }))
   await store.open()
   using hints = listen(store)

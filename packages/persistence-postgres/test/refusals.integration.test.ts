@@ -100,7 +100,7 @@ it('R-DUR-2 a full disk refuses a publish with a typed error, and loses nothing 
   expect(seen).not.toContain('kept 0')
 })
 
-it('C-68 a pool of one connection publishes, claims and hears hints', async () => {
+it('R-DUR-10 a pool of one connection publishes, claims and hears hints', async () => {
   const pool = new pg.Pool({ connectionString, max: 1 })
   onTestFinished(() => pool.end())
   const { seen, schema, bus } = await busOn({ pool, pollMs: 60_000, sweepMs: 60_000 })

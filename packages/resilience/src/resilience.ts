@@ -46,6 +46,8 @@ export interface Resilience extends Plugin {
  *
  * @throws {BusError} `INVALID_ARGUMENT` with the option's name.
  * @example
+ * import { createBus, defineCommand } from '@buslane/core'
+ *
  * const guard = resilience({ retry: { maxRetries: 2, initialDelayMs: 1 } })
  * const bus = createBus({ plugins: [guard] })
  * const Charge = defineCommand<{ cents: number }>('card.charge')

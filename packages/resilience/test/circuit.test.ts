@@ -140,6 +140,22 @@ describe('the circuit breaker of a command', () => {
     await clock.advance(1000)
   })
 
+  it('what was begun before it opened does not close it while it probes', async () => {
+    const { bus, clock, guard } = await guardedBus({ retry: false })
+    const slow = Promise.withResolvers<string>()
+    let work = (): Promise<string> => slow.promise
+    bus.handle(Charge, () => work(), { circuitBreaker: { consecutive: 1, openForMs: 1000 } })
+    const first = bus.execute(Charge(0))
+    work = () => Promise.reject(down)
+    await bus.execute(Charge(1))
+    await clock.advance(1000)
+    work = () => new Promise(() => undefined)
+    void bus.execute(Charge(2))
+    slow.resolve('charged')
+    await first
+    expect(guard.circuits()).toMatchObject([{ state: { is: 'half-open', probing: 1, succeeded: 0 } }])
+  })
+
   it('errors that countIf does not count do not open it', async () => {
     const state = await bank({ consecutive: 1, countIf: (error: unknown) => error !== down })
     await charge(state, 10)

@@ -71,6 +71,37 @@ describe('intakePause', () => {
     expect(await guard.deadLetters.count()).toMatchObject({ total: 0 })
   })
 
+  it('nothing of the type is claimed while it is paused', async () => {
+    const { bus, clock } = await storedBus({ intakePause: { ...intakePause, pauseForMs: 60_000 } })
+    bus.on(Paid, () => Promise.reject(new Error('the bank is down')), { name: 'ship' })
+    for (let n = 0; n < 20; n++) await bus.publish(Paid(n))
+    await clock.advance(10_000)
+    const claimed = bus.stats().stored?.claimed
+    await clock.advance(40_000)
+    expect(bus.health().warnings).toMatchObject([{ code: 'INTAKE_PAUSED' }])
+    expect(bus.stats().stored?.claimed).toBe(claimed)
+  })
+
+  it('attempts are not used up either while somebody waits for the event here', async () => {
+    const { bus, clock } = await storedBus({
+      intakePause: { ...intakePause, minimumCalls: 1 },
+      retry: { maxRetries: 1 },
+    })
+    const attempts: number[] = []
+    bus.on(
+      Paid,
+      async (_event, { attempt }) => {
+        attempts.push(attempt)
+        if (attempts.length <= 5) throw new Error('the bank is down')
+      },
+      { name: 'ship' },
+    )
+    const outcome = bus.publishAndWait(Paid(1))
+    await clock.advance(120_000)
+    await expect(outcome).resolves.toMatchObject({ failed: 0, handlers: [{ attempts: 1 }] })
+    expect(attempts).toEqual([1, 1, 1, 1, 1, 1])
+  })
+
   it('what is not retryable goes to the dead letters also then', async () => {
     const { bus, guard, clock } = await storedBus({ intakePause: { ...intakePause, minimumCalls: 1 } })
     bus.on(Paid, () => Promise.reject(new NonRetryableError('no')), { name: 'ship' })

@@ -3,6 +3,7 @@
  * calls, not messages. The error is yours, or says that it was made by this.
  *
  * @example
+ * import { defineEvent } from '@buslane/core'
  * const Sent = defineEvent('sent')
  * const handler = failOnce(() => 'sent')
  * await using bus = createTestBus()

@@ -72,6 +72,7 @@ const STOPPING_MS = 60_000
  * - *Test runners*: any; it needs none. Fake timers of a runner are neither needed nor in the way.
  *
  * @example
+ * import { defineEvent } from '@buslane/core'
  * const Reminded = defineEvent<{ who: string }>('reminded')
  * await using bus = createTestBus()
  * bus.on(Reminded, ({ payload }) => payload.who)

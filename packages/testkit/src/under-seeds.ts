@@ -5,6 +5,7 @@
  * @throws {Error} with the failing seed in its message and the test's own error as `cause`.
  *
  * @example
+ * import { defineEvent } from '@buslane/core'
  * const Counted = defineEvent('counted')
  * await underSeeds(20, async (seed) => {
  *   await using bus = createTestBus({ seed })

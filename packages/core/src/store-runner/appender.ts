@@ -1,4 +1,5 @@
 import type { Appended, NewEvent } from '../persistence.ts'
+import { isFinal } from './unavailable.ts'
 
 /** What appending needs of the store behind it. */
 interface AppenderHost {
@@ -66,22 +67,28 @@ export class Appender {
     for (const lane of lanes) this.#held.set(lane, [])
     if (lanes.size > 0) this.#holdBack(lanes)
     this.#flights++
-    try {
-      const answers = await this.#host.append(batch.map(({ event }) => event))
-      for (const [index, { resolve }] of batch.entries()) resolve(answers[index]!)
-    } catch (error) {
-      for (const { reject } of batch) reject(error)
-    }
+    await this.#commit(batch)
     this.#flights--
     this.pending -= batch.length
     for (const lane of lanes) {
-      this.#queue.push(...this.#held.get(lane)!)
+      for (const item of this.#held.get(lane)!) this.#queue.push(item)
       this.#held.delete(lane)
     }
     const { resolve } = this.#landed
     this.#landed = Promise.withResolvers()
     resolve()
     if (this.#queue.length > 0) this.#queueFlush()
+  }
+
+  async #commit(batch: readonly Item[]): Promise<void> {
+    try {
+      const answers = await this.#host.append(batch.map(({ event }) => event))
+      for (const [index, { resolve }] of batch.entries()) resolve(answers[index]!)
+    } catch (error) {
+      // One of them is more than the store can take; the others must not suffer for it, and keep their order.
+      if (batch.length > 1 && isFinal(error)) for (const item of batch) await this.#commit([item])
+      else for (const { reject } of batch) reject(error)
+    }
   }
 
   /** What did not fit into the batch waits for its lane. */

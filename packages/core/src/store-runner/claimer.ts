@@ -7,7 +7,7 @@ import type { Connection } from './connection.ts'
 
 /** What claiming needs of the runner around it. */
 interface ClaimerHost {
-  readonly holdings: Holdings
+  holdings(): Holdings
   types(): readonly ClaimType[]
   ask(request: ClaimRequest): Promise<Claimed>
   claimed(claimed: Claimed): void
@@ -110,7 +110,7 @@ export class Claimer {
   /** An event is not worked on here any more. `heldOfLane`: how many others of its named lane are still held here. */
   settled(heldOfLane: number | undefined): void {
     const laneMayHaveMore = heldOfLane !== undefined && heldOfLane <= this.#laneLimit / 4
-    if (laneMayHaveMore || (this.#serialCut && this.#budget.serialLimit(this.#host.holdings) > 0))
+    if (laneMayHaveMore || (this.#serialCut && this.#budget.serialLimit(this.#host.holdings()) > 0))
       this.#maybeMore = true
     this.look()
   }
@@ -178,7 +178,7 @@ export class Claimer {
   async #claim(): Promise<void> {
     const { worker } = this.#connection
     if (!this.#enabled || !this.#usable || worker === undefined) return
-    const budget = this.#budget.next(this.#host.holdings, this.#bus.clock.monotonic())
+    const budget = this.#budget.next(this.#host.holdings(), this.#bus.clock.monotonic())
     const types = this.#host.types()
     if (!budget || types.length === 0) return
     const request: ClaimRequest = { worker, types, ...budget }
@@ -198,7 +198,7 @@ export class Claimer {
       this.#claiming = false
     }
     // What the limits of lanes left behind is claimed when what they hold has settled, perhaps meanwhile.
-    if (this.#serialCut && this.#budget.serialLimit(this.#host.holdings) > 0) this.#maybeMore = true
+    if (this.#serialCut && this.#budget.serialLimit(this.#host.holdings()) > 0) this.#maybeMore = true
     this.look()
     this.#bus.checkQuiet()
   }

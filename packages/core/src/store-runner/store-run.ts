@@ -1,29 +1,30 @@
-import { Delivery } from '../delivery.ts'
-import { decode } from '../definitions.ts'
-import { nextTurn } from '../clock.ts'
+import type { Delivery } from '../delivery.ts'
 import { BusError, describe, invalid } from '../errors.ts'
 import { BUS } from '../message.ts'
 import type { PublishReceipt } from '../options.ts'
-import type { Appended, Claimed, ClaimedEvent, EventStore, NewEvent, Report, Reported } from '../persistence.ts'
+import type { Appended, EventStore, Lease, NewEvent, Report } from '../persistence.ts'
 import type { ScheduledEvent, When } from '../scheduler.ts'
-import type { StoreHost, StoreIntent, StoreRunCounts, StoreRunner, StoreStatus } from '../store-host.ts'
+import type { StoreHost, StoreIntent, StoreRunner, StoreStatus } from '../store-host.ts'
 import { noop } from '../thenable.ts'
 import { Appender } from './appender.ts'
+import { Arrivals } from './arrivals.ts'
+import type { Holdings } from './claim-budget.ts'
 import { Claimer } from './claimer.ts'
 import { Connection } from './connection.ts'
 import { EventLogWriter } from './event-log-writer.ts'
 import { HandledTypes } from './handled-types.ts'
 import { Later } from './later.ts'
+import { Leases } from './leases.ts'
 import { Reporter } from './reporter.ts'
-import { leaseLost, type LeaseHost, namesOf, StoredDelivery } from './stored-delivery.ts'
-import { loadMessage, namedLane, requireText, storeMessage } from './stored-message.ts'
+import { noCounts } from './run-counts.ts'
+import { namesOf } from './stored-delivery.ts'
+import { namedLane, requireText, storeMessage } from './stored-message.ts'
 import { isFinal } from './unavailable.ts'
 
-type Counts = { -readonly [Name in keyof StoreRunCounts]: number }
 type Stored = Appended & { readonly status: 'stored' }
 
 /** The runner of one store for one bus: its parts, and what passes between them. */
-export class StoreRun implements StoreRunner, LeaseHost {
+export class StoreRun implements StoreRunner {
   readonly store: EventStore
   readonly #bus: StoreHost
   readonly #connection: Connection
@@ -33,40 +34,18 @@ export class StoreRun implements StoreRunner, LeaseHost {
   readonly #types: HandledTypes
   readonly #later: Later
   readonly #log: EventLogWriter | undefined
-  /** What is leased to this process, by key. */
-  readonly #held = new Map<string, StoredDelivery>()
-  /** Somebody waits for these, and only this process may claim them. By key. */
-  readonly #awaited = new Map<string, StoreIntent>()
-  /** By what is held, or was, of an event that somebody waits for. */
-  readonly #waits = new WeakMap<Delivery, StoreIntent>()
-  readonly #lanes = new Map<string, number>()
-  #begun = 0
-  #serial = 0
-  /** Calls that lease something, and have not been answered. */
-  readonly #asked = new Set<Promise<unknown>>()
-  /** Events whose payload is being parsed. */
-  readonly #decoded = new Set<Promise<void>>()
-  #released = 0
-  readonly #counts: Counts = {
-    appended: 0,
-    duplicates: 0,
-    claimed: 0,
-    completed: 0,
-    retried: 0,
-    released: 0,
-    deferred: 0,
-    undecodable: 0,
-    dead: 0,
-    lost: 0,
-    rescued: 0,
-    unlogged: 0,
-  }
+  readonly #leases: Leases
+  readonly #arrivals: Arrivals
+  readonly #counts = noCounts()
 
   constructor(store: EventStore, bus: StoreHost) {
     const { batchSize, parallelAppends } = store.settings
     this.store = store
     this.#bus = bus
-    const connection = new Connection(store, bus, { up: () => this.#up(), lost: () => this.#workerLost() })
+    const connection = new Connection(store, bus, {
+      up: () => this.#up(),
+      lost: () => this.#leases.lostAll('this process was not heard of in time'),
+    })
     this.#connection = connection
     this.#appender = new Appender({
       batchSize,
@@ -93,18 +72,20 @@ export class StoreRun implements StoreRunner, LeaseHost {
       store,
       bus,
       {
-        get holdings() {
-          return run.#holdings
-        },
+        holdings: () => this.#holdings,
         types: () => this.#types.list,
         ask: (request) => this.#leasing(() => store.claim(request)),
-        claimed: (claimed) => this.#claimed(claimed),
+        claimed: (claimed) => this.#arrivals.claimed(claimed),
         rescued: (count) => void (this.#counts.rescued += count),
       },
       connection,
     )
-    // oxlint-disable-next-line no-this-alias -- the getter above has a `this` of its own
-    const run = this
+    const parts = { store, bus, connection, reporter: this.#reporter, claimer: this.#claimer, counts: this.#counts }
+    const arriving = new Set<Promise<unknown>>()
+    this.#leases = new Leases({ ...parts, arriving, renews: () => this.#renews() })
+    const { codec } = store
+    const release = (lease: Lease): void => this.#send({ kind: 'release', lease })
+    this.#arrivals = new Arrivals({ ...parts, leases: this.#leases, codec, release }, arriving)
   }
 
   // -- what the bus calls ---------------------------------------------------------------------------------------------
@@ -115,14 +96,14 @@ export class StoreRun implements StoreRunner, LeaseHost {
       state: state.is,
       trouble,
       notes: this.#types.notes,
-      leased: this.#held.size,
+      leased: this.#leases.size,
       toBeStored: this.#later.size,
       counts: { ...this.#counts, unlogged: this.#log?.lost ?? 0 },
     }
   }
 
   get pending(): number {
-    return this.#appender.pending + this.#decoded.size + (this.#claimer.busy ? 1 : 0)
+    return this.#appender.pending + this.#arrivals.reading + (this.#claimer.busy ? 1 : 0)
   }
 
   requireStorable(type: string): void {
@@ -130,7 +111,7 @@ export class StoreRun implements StoreRunner, LeaseHost {
   }
 
   async start(): Promise<void> {
-    this.#released = 0
+    this.#leases.released = 0
     // Trouble is reported by the connection, and does not keep the bus from starting.
     await this.#connection.ready(true).catch(noop)
   }
@@ -142,21 +123,16 @@ export class StoreRun implements StoreRunner, LeaseHost {
 
   async pause(): Promise<number> {
     this.#claimer.disable()
-    const releases: Promise<void>[] = []
-    for (const held of this.#held.values()) {
-      if (held.delivery.state === 'waiting' && held.delivery.waiter === undefined) releases.push(this.#giveBack(held))
-    }
+    const released = this.#leases.giveBackWaiting()
     // Not awaited when the store is away: the leases end by themselves.
-    if (this.#connection.isUp) await Promise.race([Promise.all(releases), this.#connection.change])
-    const count = this.#released
-    this.#released = 0
-    return count
+    if (this.#connection.isUp) await Promise.race([released, this.#connection.change])
+    return this.#takeReleased()
   }
 
   async stop(): Promise<number> {
     this.#claimer.disable()
     const { connectMs } = this.store.settings
-    for (const held of this.#held.values()) if (!held.begun && !held.over) void held.release()
+    this.#leases.releaseAll()
     const limit = Promise.withResolvers<void>()
     const timer = this.#bus.after(connectMs, limit.resolve)
     const written = Promise.all([this.#reporter.flushed(), this.#appender.settled(), this.#log?.flushed()])
@@ -166,16 +142,18 @@ export class StoreRun implements StoreRunner, LeaseHost {
     this.#claimer.close()
     const left = await this.#connection.leave(connectMs)
     await this.#connection.close()
-    for (const held of this.#held.values()) this.#forget(held)
     const stopped = new BusError(
       'BUS_STOPPED',
       'The bus stopped before the stored event had begun; it stays in the store',
     )
-    for (const { delivery } of this.#awaited.values()) delivery.waiter?.reject(stopped)
-    this.#awaited.clear()
-    const count = this.#released + left
-    this.#released = 0
-    return count
+    this.#leases.forgetAll(() => stopped)
+    return this.#takeReleased() + left
+  }
+
+  #takeReleased(): number {
+    const { released } = this.#leases
+    this.#leases.released = 0
+    return released
   }
 
   gate(type: string, open: boolean): void {
@@ -211,10 +189,10 @@ export class StoreRun implements StoreRunner, LeaseHost {
     this.#bus.accepted(delivery, undefined)
     // The wait was over before it was stored: the event is nobody's in particular now.
     if (delivery.waiter === undefined) delivery.parent = undefined
-    else this.#waits.set(delivery, intent)
+    else this.#leases.isAwaited(intent)
     if (appended.lease) this.#arrived(delivery, appended, intent.expiresInMs)
     else {
-      this.#awaited.set(appended.key, intent)
+      this.#leases.awaits(intent, appended.key)
       this.#claimer.wake()
     }
   }
@@ -323,23 +301,9 @@ export class StoreRun implements StoreRunner, LeaseHost {
 
   /** The event is stored: it is leased here already, or has to be claimed. */
   #arrived(delivery: Delivery, appended: Stored, expiresInMs: number | undefined): void {
-    const { lease, acceptedAt, orderKey, started } = appended
-    if (!lease) return this.#claimer.wake()
-    const held = new StoredDelivery(this, delivery, {
-      lease,
-      lane: delivery.parent ? undefined : namedLane(delivery.laneKey),
-      serial: delivery.laneKey === BUS && delivery.parent === undefined,
-      onCrash: delivery.definition.options.onCrash ?? 'retry',
-      started,
-      interruptions: 0,
-      handlers: started ? namesOf(this.#bus.plan(delivery.message.type, delivery.message.sessionId)) : undefined,
-      progress: {},
-      deferredSinceMs: undefined,
-      expiresAt: expiresInMs === undefined ? undefined : acceptedAt + expiresInMs + this.#connection.offset,
-    })
-    this.#hold(held)
-    if (delivery.parent !== undefined) this.#bus.admitNested(delivery)
-    else this.#admit(held, orderKey, acceptedAt)
+    const { lease } = appended
+    if (lease) this.#arrivals.appended(delivery, { ...appended, lease }, expiresInMs)
+    else this.#claimer.wake()
   }
 
   #soon({ acceptedAt, dueAt }: Stored): void {
@@ -351,231 +315,9 @@ export class StoreRun implements StoreRunner, LeaseHost {
     return this.#connection.call(() => this.store.cancel(key))
   }
 
-  // -- out of the store -----------------------------------------------------------------------------------------------
-
-  get #holdings() {
-    return {
-      slotsFree: this.#bus.slotsFree,
-      waiting: this.#held.size - this.#begun + this.#decoded.size,
-      serial: this.#serial,
-      lanes: this.#lanes.size,
-    }
-  }
-
-  #claimed({ events, now }: Claimed): void {
-    this.#counts.claimed += events.length
-    for (const event of events) {
-      const held = this.#read(event, now)
-      if (held) this.#decode(held, event)
-    }
-  }
-
-  /** What was claimed, as a delivery whose payload has not been parsed yet. */
-  #read(event: ClaimedEvent, now: number): StoredDelivery | undefined {
-    const { lease, message: stored, acceptedAt, deferredSince } = event
-    const definition = this.#bus.definition(stored.type)
-    const facts = { ...event, expiresAt: undefined, deferredSinceMs: deferredSince && now - deferredSince }
-    if (!definition) {
-      this.#send({ kind: 'release', lease })
-      return undefined
-    }
-    let delivery = this.#awaited.get(lease.key)?.delivery
-    this.#awaited.delete(lease.key)
-    try {
-      const { message, expiresInMs } = loadMessage(stored, definition, this.store.codec)
-      delivery ??= new Delivery(message, definition, event.priority)
-      delivery.laneKey = event.lane ?? (event.serial ? BUS : undefined)
-      const expiresAt = expiresInMs === undefined ? undefined : acceptedAt + expiresInMs + this.#connection.offset
-      return new StoredDelivery(this, delivery, { ...facts, expiresAt })
-    } catch (error) {
-      const { type, id } = stored
-      this.#counts.undecodable++
-      this.#bus.logger.error({ error, id }, `A stored '${type}' cannot be read and is set aside: ${describe(error)}`)
-      new StoredDelivery(this, new Delivery(stored as never, definition, event.priority), facts).undecodable(error)
-      return undefined
-    }
-  }
-
-  #decode(held: StoredDelivery, { orderKey, acceptedAt, expired }: ClaimedEvent): void {
-    const { delivery } = held
-    if (expired) return held.expire()
-    const admit = (message: Delivery['message']): void => {
-      delivery.message = message
-      this.#hold(held)
-      this.#admit(held, orderKey, acceptedAt)
-    }
-    const refuse = (error: unknown): void => {
-      const { type, id } = delivery.message
-      this.#counts.undecodable++
-      this.#bus.logger.error({ error, id }, `A stored '${type}' cannot be read and is set aside: ${describe(error)}`)
-      held.undecodable(error)
-      delivery.waiter?.reject(error)
-    }
-    // What waits here was parsed when it was published.
-    if (delivery.waiter !== undefined) return admit(delivery.message)
-    try {
-      const decoded = decode(delivery.message, delivery.definition)
-      if (!(decoded instanceof Promise)) return admit(decoded)
-      const admitted = decoded.then(admit, refuse).finally(() => {
-        this.#decoded.delete(admitted)
-        this.#bus.checkQuiet()
-      })
-      this.#decoded.add(admitted)
-    } catch (error) {
-      refuse(error)
-    }
-  }
-
-  #hold(held: StoredDelivery): void {
-    const { lease, lane, serial } = held.facts
-    this.#held.set(lease.key, held)
-    held.delivery.lease = held
-    if (serial) this.#serial++
-    if (lane !== undefined) this.#lanes.set(lane, (this.#lanes.get(lane) ?? 0) + 1)
-  }
-
-  #admit(held: StoredDelivery, orderKey: number, acceptedAt: number): void {
-    const { offset } = this.#connection
-    const key = this.#bus.ageingMs === Infinity ? orderKey : orderKey + offset
-    this.#bus.admit(held.delivery, key, acceptedAt + offset)
-  }
-
-  #forget(held: StoredDelivery): void {
-    const { lease, lane, serial } = held.facts
-    held.over = true
-    if (this.#held.get(lease.key) !== held) return
-    this.#held.delete(lease.key)
-    if (held.begun) this.#begun--
-    if (serial) this.#serial--
-    if (lane === undefined) return
-    const others = this.#lanes.get(lane)! - 1
-    if (others > 0) this.#lanes.set(lane, others)
-    else this.#lanes.delete(lane)
-  }
-
-  #giveBack(held: StoredDelivery): Promise<void> {
-    const { delivery } = held
-    if (delivery.state === 'waiting') this.#bus.takeBack(delivery)
-    const intent = this.#waits.get(delivery)
-    if (intent && delivery.waiter) this.#awaitAgain(held, intent)
-    return held.release()
-  }
-
-  /** Whoever waits for the event goes on to wait, for what this process will claim. */
-  #awaitAgain({ delivery, facts }: StoredDelivery, intent: StoreIntent): void {
-    const { message, definition, priority, waiter } = delivery
-    const again = new Delivery(message, definition, priority)
-    again.waiter = waiter
-    delivery.waiter = undefined
-    intent.delivery = again
-    this.#waits.set(again, intent)
-    this.#awaited.set(facts.lease.key, intent)
-  }
-
-  // -- what leased events call ----------------------------------------------------------------------------------------
-
-  now(): number {
-    return this.#bus.clock.monotonic()
-  }
-
-  wallNow(): number {
-    return this.#bus.clock.now()
-  }
-
-  get reliable(): boolean {
-    return this.#connection.reliable
-  }
-
-  get noHandlerAfterMs(): number {
-    return this.store.settings.noHandlerAfterMs
-  }
-
-  get deferMs(): number {
-    return this.store.settings.pollMs
-  }
-
-  extend(): Promise<boolean> {
-    return this.#connection.extend()
-  }
-
-  hasSession(sessionId: string): boolean {
-    return this.#bus.hasSession(sessionId)
-  }
-
-  begun(_held: StoredDelivery): void {
-    this.#begun++
-  }
-
-  worked(ms: number): void {
-    this.#claimer.worked(ms)
-  }
-
-  report(held: StoredDelivery, report: Report, answered: (answer: Reported) => void): void {
-    this.#reporter.send(held.facts.lease.key, report, (answer) => {
-      this.#answered(held, answer)
-      answered(answer)
-    })
-  }
-
-  progressed(held: StoredDelivery): void {
-    this.#reporter.sendProgress(held.facts.lease.key, held, (answer) => this.#answered(held, answer))
-  }
-
-  #answered(held: StoredDelivery, { status, overtaken }: Reported): void {
-    if (status === 'lost' && !held.over) this.#leaseLost(held, 'another worker has it')
-    if (!overtaken) return
-    this.clearLane(held)
-    this.#claimer.wake()
-  }
-
-  ended(held: StoredDelivery, how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead' | 'lost'): void {
-    this.#counts[how]++
-    if (how === 'released') this.#released++
-    this.#forget(held)
-    if (this.#renews()) return
-    const { lane } = held.facts
-    if (how === 'completed' && lane !== undefined) this.#claimer.committed(this.now() - held.begunAt)
-    // What did not complete is in the store again, or lets others of its lane go first.
-    if (how !== 'completed') this.#claimer.wake()
-    this.#claimer.settled(lane === undefined ? undefined : (this.#lanes.get(lane) ?? 0))
-  }
-
-  buried({ delivery: { message } }: StoredDelivery, { reason, progress, error }: Report & { kind: 'dead' }): void {
-    this.#bus.buried({ message, reason, progress, error })
-  }
-
-  clearLane({ delivery }: StoredDelivery): void {
-    for (const waiting of this.#bus.waitingBehind(delivery)) {
-      const held = leaseOf(waiting)
-      if (held && !held.over) void this.#giveBack(held)
-    }
-  }
-
-  async landed(): Promise<void> {
-    await Promise.allSettled(this.#asked)
-    await new Promise<void>(nextTurn) // whoever asked has taken the answer
-    await Promise.allSettled(this.#decoded)
-  }
-
-  nextOf({ delivery }: StoredDelivery): StoredDelivery | undefined {
-    const next = this.#bus.nextOf(delivery)
-    return next && leaseOf(next)
-  }
-
-  startAhead(held: StoredDelivery): void {
-    const { type, sessionId } = held.delivery.message
-    const plan = this.#bus.plan(type, sessionId)
-    if (plan.length > 0) void held.start(plan)
-  }
-
-  completeIn(
-    transaction: unknown,
-    lease: StoredDelivery['facts']['lease'],
-    handler: string,
-    attempts: number,
-  ): Promise<'ok' | 'lost'> {
-    if (this.store.completeIn) return this.store.completeIn(transaction, lease, handler, attempts)
-    throw invalid('The store of this bus cannot join transactions')
+  get #holdings(): Holdings {
+    const { waiting, ...held } = this.#leases.holdings
+    return { ...held, waiting: waiting + this.#arrivals.reading, slotsFree: this.#bus.slotsFree }
   }
 
   // -- trouble --------------------------------------------------------------------------------------------------------
@@ -583,21 +325,22 @@ export class StoreRun implements StoreRunner, LeaseHost {
   /** What it leases is lost to sight when the answer is. */
   async #leasing<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     const asked = this.#connection.call(ask)
-    this.#asked.add(asked)
+    const { pending } = this.#arrivals
+    pending.add(asked)
     try {
       return await asked
     } catch (error) {
       if (!isFinal(error)) this.#connection.doubt()
       throw error
     } finally {
-      this.#asked.delete(asked)
+      pending.delete(asked)
     }
   }
 
   /** Whether this worker gives way to a new one, now that nothing here depends on it. */
   #renews(): boolean {
     const { isDoubtful, isUp, worker } = this.#connection
-    const inUse = this.#held.size + this.#decoded.size + this.#awaited.size + this.#appender.pending > 0
+    const inUse = this.#leases.inUse || this.#arrivals.reading + this.#appender.pending > 0
     if (!isDoubtful || !isUp || worker === undefined || inUse || this.#claimer.busy) return false
     void this.#connection.renew().catch(noop)
     return true
@@ -623,25 +366,9 @@ export class StoreRun implements StoreRunner, LeaseHost {
     this.#reporter.send(report.lease.key, report, noop)
   }
 
-  #leaseLost(held: StoredDelivery, why: string): void {
-    this.#counts.lost++
-    this.#forget(held)
-    this.#bus.lost(held.delivery, leaseLost(held.delivery, why))
-  }
-
-  #workerLost(): void {
-    const why = 'this process was not heard of in time'
-    for (const held of this.#held.values()) if (!held.over) this.#leaseLost(held, why)
-    for (const { delivery } of this.#awaited.values()) delivery.waiter?.reject(leaseLost(delivery, why))
-    this.#awaited.clear()
-  }
-
   /** A report that the store will never take: the event is given back as it was, so that it is not stuck here. */
   #reportRefused(report: Report, error: unknown): void {
     this.#bus.logger.error({ error }, `The store refuses a '${report.kind}' of a stored event: ${describe(error)}`)
     if (report.kind !== 'release') this.#send({ kind: 'release', lease: report.lease })
   }
 }
-
-/** Whatever has a lease on this bus was leased by its one store. */
-const leaseOf = (delivery: Delivery): StoredDelivery | undefined => delivery.lease as StoredDelivery | undefined

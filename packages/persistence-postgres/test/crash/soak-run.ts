@@ -12,6 +12,8 @@ export interface SoakOptions {
   readonly kills: number
   readonly workers: number
   readonly seed: number
+  /** Whether handlers fail now and then, and are tried again. Default `true`. */
+  readonly failures?: boolean
   /** Ends it early: then it has failed. */
   readonly signal: AbortSignal
 }
@@ -40,20 +42,20 @@ type Random = () => number
 
 /** Publishes and kills until so many workers have been killed, lets the rest finish, and judges. */
 export async function soak(options: SoakOptions): Promise<SoakResult> {
-  const { connectionString, seed, signal } = options
+  const { connectionString, seed, signal, failures = true } = options
   const startedAt = performance.now()
-  const schema = `crash_soak_${process.pid}`
+  const schema = `crash_soak_${process.pid}_${seed}`
   const persistence = postgresPersistence({ connectionString, schema, leaseMs: LEASE_MS, maxConnections: 4 })
   // A killed process loses nothing that it has written, so the journal needs no flush of the disk.
   await using run = new CrashRun<CrashOptions>({
-    program: new URL('soak-worker.ts', import.meta.url),
+    program: new URL('worker.ts', import.meta.url),
     execArgv: EXEC_ARGV,
     sync: false,
   })
   const over = new AbortController()
   try {
     await persistence.events.open()
-    const publishing = publishUntil(over.signal, persistence, randomFrom(seed + 1))
+    const publishing = publishUntil(over.signal, persistence, { random: randomFrom(seed + 1), failures })
     const start = (): Worker => run.start({ connectionString, schema, leaseMs: LEASE_MS })
     const workers = Array.from({ length: options.workers }, start)
     const kills = await killAtRandom(workers, start, options)
@@ -125,7 +127,11 @@ async function killAtRandom(workers: Worker[], start: () => Worker, options: Soa
 }
 
 /** The ids of what was accepted. */
-async function publishUntil(over: AbortSignal, persistence: PostgresPersistence, random: Random): Promise<string[]> {
+async function publishUntil(
+  over: AbortSignal,
+  persistence: PostgresPersistence,
+  { random, failures }: { readonly random: Random; readonly failures: boolean },
+): Promise<string[]> {
   await using bus = createBus({ persistence, lane: ({ payload }) => (payload as Work).lane })
   const sequences = new Map<string, number>()
   const accepted: string[] = []
@@ -135,6 +141,7 @@ async function publishUntil(over: AbortSignal, persistence: PostgresPersistence,
     const seq = (sequences.get(lane) ?? 0) + 1
     sequences.set(lane, seq)
     const work = { lane, seq, ms: Math.floor(random() * 30) }
+    if (!failures) return work
     if (random() < 0.05) return { ...work, fails: 'second', failsUntil: random() < 0.5 ? 2 : 3 }
     if (random() < 0.02) return { ...work, fails: 'third' }
     return work

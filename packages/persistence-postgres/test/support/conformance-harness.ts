@@ -1,8 +1,8 @@
 import type { Harness, OpenOptions, OpenStore } from '@buslane/testkit/conformance'
+import { skewWallClock } from '@buslane/testkit/crash'
 import pg from 'pg'
 import { postgresPersistence } from '../../src/index.ts'
 import { passTimeIn } from './pass-time.ts'
-import { skewDate } from './skew-date.ts'
 
 /** Long enough for a check on a slow machine, and far shorter than the leases that checks ask for. */
 const SLACK_MS = 20_000
@@ -37,7 +37,7 @@ async function openSchema(connectionString: string, options: OpenOptions): Promi
       }
       return { handle: client, commit: () => end('commit'), rollback: () => end('rollback') }
     },
-    skewProcessClock: skewDate,
+    skewProcessClock: skewWallClock,
     close: async () => {
       await owner.query(`drop schema if exists "${schema}" cascade`)
       await owner.end()

@@ -6,18 +6,21 @@ import { passTimeIn } from './pass-time.ts'
 
 const SLACK_MS = 20_000
 
+/** What an embedded database cannot do. @public for scripts/conformance-tables.ts */
+export const pgliteAbsent = {
+  connections: 'the database has one connection',
+  'time-zones': 'the database has one connection',
+  transactions: 'an open transaction has the only connection, and all else waits',
+  'own-clock': "the database's clock is the clock of the process",
+} as const
+
 /** One embedded database, and a schema of its own in it for each check. `close` it after the last. */
 export function pgliteHarness(): { readonly harness: Harness; close(): Promise<void> } {
   const pglite = new PGlite()
   let schemas = 0
   const harness: Harness = {
     slackMs: SLACK_MS,
-    absent: {
-      connections: 'the database has one connection',
-      'time-zones': 'the database has one connection',
-      transactions: 'an open transaction has the only connection, and all else waits',
-      'own-clock': "the database's clock is the clock of the process",
-    },
+    absent: pgliteAbsent,
     open: (options) => {
       schemas += 1
       const schema = `conformance_${schemas}`

@@ -1,14 +1,18 @@
 import type { Capability, OpenOptions } from './harness.ts'
 import type { Subject } from './subject.ts'
 
-/** One thing that every store must do. */
-export interface Check {
+/** What a check is called. */
+export interface CheckFacts {
   /** Stable: `C-04`. A letter at the end tells several checks of one matter apart. */
   readonly id: string
-  /** What a store does that passes, in the present tense. */
+  /** What an adapter does that passes, in the present tense. */
   readonly title: string
   /** The rules of the architecture that it proves. */
   readonly rules: readonly string[]
+}
+
+/** One thing that every store must do. */
+export interface Check extends CheckFacts {
   /** Skipped where the harness says that one of these is absent. */
   readonly needs: readonly Capability[]
   /** Rejects if the store does not. */
@@ -23,6 +27,6 @@ export interface CheckContext {
 
 /** What became of a check. */
 export type CheckResult =
-  | { readonly check: Check; readonly status: 'passed' }
-  | { readonly check: Check; readonly status: 'failed'; readonly error: unknown }
-  | { readonly check: Check; readonly status: 'skipped'; readonly reason: string }
+  | { readonly check: CheckFacts; readonly status: 'passed' }
+  | { readonly check: CheckFacts; readonly status: 'failed'; readonly error: unknown }
+  | { readonly check: CheckFacts; readonly status: 'skipped'; readonly reason: string }

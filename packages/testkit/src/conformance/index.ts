@@ -2,13 +2,15 @@
 export { deadLetterStoreConformance, eventStoreConformance, type SuiteRunner } from './suites.ts'
 export { deadLetterStoreChecks, eventStoreChecks } from './all-checks.ts'
 export { runChecks } from './run-checks.ts'
-export { conformanceTable } from './table.ts'
+export { conformanceSummary, conformanceTable } from './table.ts'
 export { busConformance } from './bus/suite.ts'
+export { registryConformance } from './registry/suite.ts'
 
-// Give them a store
+// Give them an adapter
 export type { BusHarness } from './bus/bench.ts'
+export type { RegistryExtension, RegistryHarness } from './registry/harness.ts'
 export type { Capability, Harness, OpenOptions, OpenStore, OpenTransaction } from './harness.ts'
 
 // What comes out
-export type { Check, CheckContext, CheckResult } from './check.ts'
+export type { Check, CheckContext, CheckFacts, CheckResult } from './check.ts'
 export { CheckFailedError } from './expect.ts'

@@ -1,5 +1,5 @@
 import { deadLetterStoreChecks, eventStoreChecks } from './all-checks.ts'
-import type { Check, CheckResult } from './check.ts'
+import type { Check, CheckFacts, CheckResult } from './check.ts'
 import { expectEqual } from './expect.ts'
 import type { Harness } from './harness.ts'
 import { runCheck, skipReason } from './run-checks.ts'
@@ -35,16 +35,30 @@ export function deadLetterStoreConformance(
   return suite(`${name}: dead-letter-store/1`, deadLetterStoreChecks, harness, runner)
 }
 
-function suite(
+function suite(name: string, checks: readonly Check[], harness: Harness, runner: SuiteRunner): readonly CheckResult[] {
+  return declareSuite(name, runner, {
+    checks,
+    skipReason: (check) => skipReason(check, harness),
+    run: (check) => runCheck(check, harness),
+  })
+}
+
+/** What a suite is made of. */
+interface SuiteParts<AnyCheck extends CheckFacts> {
+  readonly checks: readonly AnyCheck[]
+  readonly skipReason: (check: AnyCheck) => string | undefined
+  readonly run: (check: AnyCheck) => Promise<CheckResult>
+}
+
+export function declareSuite<AnyCheck extends CheckFacts>(
   name: string,
-  checks: readonly Check[],
-  harness: Harness,
   { describe, it }: SuiteRunner,
+  { checks, skipReason, run }: SuiteParts<AnyCheck>,
 ): readonly CheckResult[] {
   const results: CheckResult[] = []
   describe(name, () => {
     for (const check of checks) {
-      const reason = skipReason(check, harness)
+      const reason = skipReason(check)
       const title = [check.id, ...check.rules, check.title].join(' ')
       if (reason !== undefined) {
         results.push({ check, status: 'skipped', reason })
@@ -52,7 +66,7 @@ function suite(
         continue
       }
       it(title, { timeout: TIMEOUT_MS, skip: false }, async () => {
-        const result = await runCheck(check, harness)
+        const result = await run(check)
         results.push(result)
         if (result.status === 'failed') throw result.error
       })

@@ -2,6 +2,10 @@
 export { CrashRun, type CrashRunOptions } from './crash-run.ts'
 export type { WorkerProcess } from './worker-process.ts'
 
+// Other trouble
+export { TcpProxy, type TcpTarget } from './tcp-proxy.ts'
+export { skewWallClock } from './skew-wall-clock.ts'
+
 // The worker program
 export { crashWorker, type WorkerTools, type WorkerVerbs } from './worker-program.ts'
 export { observedPersistence, type Observation } from './observed-persistence.ts'

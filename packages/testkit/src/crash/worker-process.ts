@@ -66,6 +66,15 @@ export class WorkerProcess {
     await this.exited
   }
 
+  /** SIGSTOP: the process lives, and does nothing, until `thaw`. It can be killed meanwhile. */
+  freeze(): void {
+    process.kill(this.pid, 'SIGSTOP')
+  }
+
+  thaw(): void {
+    process.kill(this.pid, 'SIGCONT')
+  }
+
   /** Lets it finish what it is at. Resolves when it is gone; kills it if that takes longer than so many milliseconds. */
   async stop(limitMs = 15_000): Promise<void> {
     const late = setTimeout(() => void this.kill(), limitMs)

@@ -34,6 +34,11 @@ export const brokenDeadLetterStores: readonly Broken[] = [
     }),
   },
   {
+    fault: 'forgets which handlers a letter is about',
+    check: 'C-47c',
+    deadLetters: (healthy) => ({ add: (letter) => healthy.add({ ...letter, handlers: undefined }) }),
+  },
+  {
     fault: 'replays as if it were new',
     check: 'C-50',
     deadLetters: (healthy, events) => ({

@@ -18,13 +18,16 @@ function standingClock(): Clock & { move(ms: number): void } {
   }
 }
 
+/** What a store in memory cannot do. @public for scripts/conformance-tables.ts */
+export const memoryAbsent = {
+  connections: 'the data is in one process',
+  'time-zones': 'it has no connections',
+} as const
+
 /** The store in memory: `wrap` may break it. */
 export function memoryHarness(wrap: (persistence: Persistence) => Persistence = (persistence) => persistence): Harness {
   return {
-    absent: {
-      connections: 'the data is in one process',
-      'time-zones': 'it has no connections',
-    },
+    absent: memoryAbsent,
     open: (options) => Promise.resolve(openMemory(options, wrap)),
   }
 }

@@ -9,7 +9,7 @@ import { timeChecks } from './time-checks.ts'
 import { troubleChecks } from './trouble-checks.ts'
 
 /** Every check of stored events through a bus. */
-export const busChecks: readonly BusCheck[] = [
+const busChecks: readonly BusCheck[] = [
   ...handlingChecks,
   ...handlerChecks,
   ...payloadChecks,

@@ -53,6 +53,18 @@ export const replayChecks: readonly Check[] = [
     },
   },
   {
+    id: 'C-47c',
+    title: 'keeps to the handlers that a letter names, when it is replayed',
+    rules: ['R-DUR-13'],
+    needs: NEEDS,
+    async run({ open }) {
+      const store = await open()
+      await store.deadLetters.replay(await store.deadLetters.add({ ...letter('a'), handlers: ['ship'] }))
+      const { handlers } = await store.claimOne(await store.join())
+      expectEqual('the handlers of what is claimed', handlers, ['ship'])
+    },
+  },
+  {
     id: 'C-48',
     title: 'has one live copy of a message after a replay: in the event store, with its id',
     rules: ['R-DUR-14'],

@@ -1,7 +1,10 @@
 const RealDate = Date
 
-/** Sets the clock of the process so far ahead; 0 puts it right. */
-export function skewDate(ms: number): void {
+/**
+ * Steps the wall clock of this process: from now on it is so many milliseconds ahead of the right one; 0 puts it right. For stores
+ * whose clock is not the process's; where a `Clock` can be given, `VirtualClock.stepWall` does it.
+ */
+export function skewWallClock(ms: number): void {
   globalThis.Date = ms === 0 ? RealDate : dateAhead(ms)
 }
 
