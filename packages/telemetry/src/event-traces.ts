@@ -21,8 +21,8 @@ interface Processing {
   /** What its handlers run in: that of the span, if it has one. */
   readonly context: Context
   readonly span: Span | undefined
-  /** Handlers at work that have a span, by the context they were called with. */
-  open: Map<EventContext, Span> | undefined
+  /** Runs of handlers that have not ended, by their spans: one that ignores its signal may overlap with its next attempt. */
+  open: Map<Span, EventContext> | undefined
   failed: number
   error: unknown
 }
@@ -92,20 +92,20 @@ export class EventTraces implements Pick<
     try {
       result = active.with(trace.setSpan(processing.context, span), next)
     } catch (error) {
-      this.#handlerFailed(processing, call, span, error)
+      this.#handlerFailed(processing, span, error)
       throw error
     }
     if (!isThenable(result)) {
-      this.#handled(processing, call, span)
+      this.#handled(processing, span)
       return result
     }
     return Promise.resolve(result).then(
       (value) => {
-        this.#handled(processing, call, span)
+        this.#handled(processing, span)
         return value
       },
       (error: unknown) => {
-        this.#handlerFailed(processing, call, span, error)
+        this.#handlerFailed(processing, span, error)
         throw error
       },
     )
@@ -135,7 +135,7 @@ export class EventTraces implements Pick<
     this.#processing.delete(event)
     // Their time was over, but they ignore their signal.
     const { span, open, failed, error } = processing
-    for (const [call, handlerSpan] of open ?? []) this.#spans.fail(handlerSpan, call.signal.reason)
+    for (const [handlerSpan, call] of open ?? []) this.#spans.fail(handlerSpan, call.signal.reason)
     open?.clear()
     if (span === undefined) return
     if (failed === 0) this.#spans.end(span)
@@ -149,17 +149,17 @@ export class EventTraces implements Pick<
     // The attempt is counted by the innermost step.
     const handler = { name: call.handler, priority: call.priority, attempt: call.attempt + 1 }
     const span = this.#spans.start({ operation: 'handle', message, parent: context, handler })
-    if (span !== undefined) (processing.open ??= new Map()).set(call, span)
+    if (span !== undefined) (processing.open ??= new Map()).set(span, call)
     return span
   }
 
-  #handled({ open }: Processing, call: EventContext, span: Span): void {
-    if (open?.delete(call)) this.#spans.end(span)
+  #handled({ open }: Processing, span: Span): void {
+    if (open?.delete(span)) this.#spans.end(span)
   }
 
-  #handlerFailed({ open }: Processing, call: EventContext, span: Span, error: unknown): void {
+  #handlerFailed({ open }: Processing, span: Span, error: unknown): void {
     this.#guard.run(() => this.#failedIn.note(error, span))
-    if (open?.delete(call)) this.#spans.fail(span, error)
+    if (open?.delete(span)) this.#spans.fail(span, error)
   }
 
   /** `around`, with the span that the event names. */

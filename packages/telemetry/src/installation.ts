@@ -133,16 +133,18 @@ export class Installation {
     const startedAt = metrics === undefined ? 0 : this.#monotonic()
     const sending = this.#guard.run(() => traces?.send(event))
     const receipt = next(sending && this.#carry(sending.context))
-    receipt.then(
-      ({ status, durability }) => {
-        if (status !== 'filtered' && status !== 'dropped') metrics?.sent(event, startedAt)
-        if (sending?.span) traces!.sent(sending.span, status, durability)
-      },
-      (error: unknown) => {
-        metrics?.sent(event, startedAt, { thrown: error })
-        if (sending?.span) traces!.refused(sending.span, error)
-      },
-    )
+    void receipt
+      .then(
+        ({ status, durability }) => {
+          if (status !== 'filtered' && status !== 'dropped') metrics?.sent(event, startedAt)
+          if (sending?.span) traces!.sent(sending.span, status, durability)
+        },
+        (error: unknown) => {
+          metrics?.sent(event, startedAt, { thrown: error })
+          if (sending?.span) traces!.refused(sending.span, error)
+        },
+      )
+      .then(undefined, this.#guard.failed)
     return receipt
   }
 

@@ -9,6 +9,7 @@ import {
   SessionStarted,
 } from '@buslane/core'
 import { memoryPersistence } from '@buslane/persistence-memory'
+import { resilience } from '@buslane/resilience'
 import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { AlwaysOffSampler, type ReadableSpan } from '@opentelemetry/sdk-trace'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -317,6 +318,28 @@ describe('failures', () => {
     never.resolve()
     await bus.idle()
     expect(spans.named('handle order.placed')).toHaveLength(1)
+  })
+
+  it('R-OBS-1 an attempt that overlaps with the next one keeps its span apart', async () => {
+    const clock = new VirtualClock()
+    const spans = memorySpans()
+    const guard = resilience({ timeoutMs: 10, retry: { maxRetries: 1, initialDelayMs: 0, jitter: 'none' } })
+    const plugins = [telemetry({ tracerProvider: spans.tracerProvider }), guard]
+    const bus = createBus({ clock, logger: recordingLogger(), plugins })
+    const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    bus.on(Ordered, (_event, { attempt }) => gates[attempt - 1]!.promise)
+    await bus.start()
+    void bus.publish(Ordered({ n: 1 }))
+    await clock.advance(5_000)
+    gates[0]!.resolve()
+    gates[1]!.resolve()
+    await clock.advance(5_000)
+    const attempts = spans.named('handle order.placed')
+    expect(attempts.map(({ attributes }) => attributes['buslane.handler.attempt'])).toEqual([1, 2])
+    expect(new Set(attempts.map(idOf)).size).toBe(2)
+    const stopped = bus.stop()
+    await clock.advance(10_000)
+    await stopped
   })
 
   it('R-OBS-1 a refused publish fails its span', async () => {
