@@ -127,7 +127,10 @@ export class Claimer {
     this.#queued = true
     queueMicrotask(() => {
       this.#queued = false
-      void this.#claim().catch(noop)
+      // It is quiet then also if there was nothing to ask for.
+      void this.#claim()
+        .catch(noop)
+        .finally(() => this.#bus.checkQuiet())
     })
   }
 
@@ -200,6 +203,5 @@ export class Claimer {
     // What the limits of lanes left behind is claimed when what they hold has settled, perhaps meanwhile.
     if (this.#serialCut && this.#budget.serialLimit(this.#host.holdings()) > 0) this.#maybeMore = true
     this.look()
-    this.#bus.checkQuiet()
   }
 }
