@@ -143,6 +143,16 @@ it('RetryAfterError says when to go on', async () => {
   expect(flaky.runs).toEqual([1, 2])
 })
 
+it('nothing is begun after the deadline', async () => {
+  const { bus, clock, guard } = await guardedBus({ retry: { jitter: 'none', deadlineMs: 250 } })
+  const handler = broken()
+  bus.on(Placed, handler.handle)
+  await bus.publish(Placed(1))
+  await clock.advance(10_000)
+  expect(handler.runs).toBe(2)
+  expect((await guard.deadLetters.list()).entries).toMatchObject([{ reason: 'attempts-exhausted' }])
+})
+
 it('each attempt has a signal of its own', async () => {
   const { bus, clock } = await guardedBus({ timeoutMs: 10, graceMs: 0, ...noJitter })
   const aborted: boolean[] = []
