@@ -7,8 +7,6 @@ export interface DeadMessage {
   readonly handler: string
   /** What the handler is called in a store; `undefined` if nobody gave it a name. */
   readonly identity: string | undefined
-  /** The same object for as long as the handler is registered. */
-  readonly handlerKey: object
   readonly reason: DeadReason
   readonly attempts: number
   /** The last ones, oldest first. */

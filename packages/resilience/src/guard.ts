@@ -1,13 +1,10 @@
 import {
-  BUS,
   BusError,
-  type Burial,
   type Clock,
   type Decision,
   type EventMessage,
   type Failure,
   type HandlerContext,
-  type HandlerRegistration,
   type HealthWarning,
   type Message,
   type PluginHost,
@@ -16,32 +13,31 @@ import {
   type WrappedHandler,
 } from '@buslane/core'
 import { storedError } from '@buslane/core/store-runner'
-import { Circuit, type CircuitSnapshot, type CircuitState } from './circuit.ts'
+import { Burials, MAX_ERRORS } from './burials.ts'
+import type { Circuit, CircuitSnapshot } from './circuit.ts'
 import { DeadLetters } from './dead-letters.ts'
-import type { DeadMessage } from './dead-message.ts'
 import { Deadlines } from './deadlines.ts'
 import {
   CircuitClosed,
   CircuitHalfOpened,
   CircuitOpened,
-  CommandDeadLettered,
   DeadLetterMoved,
-  EventDeadLettered,
   HandlerRanAway,
   IntakePaused,
   IntakeResumed,
 } from './events.ts'
-import { type GuardHost, HandlerGuard, type HandlerRecord } from './handler-guard.ts'
-import { type LastFailure, statsOf, Tally } from './handler-stats.ts'
+import type { GuardHost } from './handler-guard.ts'
+import { HandlerRecords } from './handler-records.ts'
+import type { LastFailure, Tally } from './handler-stats.ts'
 import { IntakePause } from './intake-pause.ts'
-import { type BoxedLetter, LetterBox } from './letter-box.ts'
+import { LetterBox } from './letter-box.ts'
 import { LetterWriter } from './letter-writer.ts'
 import type { ResilienceOptions } from './options.ts'
-import { checkPolicies, policyOf } from './policies.ts'
+import { checkPolicies } from './policies.ts'
 import { type FailureFacts, recover, type Recovery } from './recoverability.ts'
-import { ReplayLease } from './replay-lease.ts'
 import type { GuardedHandler, NamedStats, Resilience } from './resilience.ts'
 import { Sequences } from './sequences.ts'
+import { SessionTallies } from './session-tallies.ts'
 
 /** What is remembered of a message in memory, or of one claim of a stored one, while one of its handlers fails. */
 interface History {
@@ -49,17 +45,6 @@ interface History {
   /** The last ones; of a stored message the store has them. */
   readonly errors: StoredError[]
 }
-
-/** A command that is at work once more. */
-interface Replaying {
-  readonly boxed: BoxedLetter
-  /** Whether it has come to a letter again. */
-  isDead: boolean
-}
-
-const MAX_ERRORS = 10
-/** Handlers of so many names and types are told apart; beyond that the first are forgotten. */
-const MAX_RECORDS = 10_000
 
 /** The parts of the plugin, put together for the bus it is installed on. */
 export class Guard implements Resilience, GuardHost {
@@ -72,25 +57,22 @@ export class Guard implements Resilience, GuardHost {
   readonly #box: LetterBox
   #bus!: PluginHost
   #writer!: LetterWriter
+  #burials!: Burials
   #letters: DeadLetters | undefined
   #intake: IntakePause | undefined
   #sequences: Sequences | undefined
   #isStopped = false
-  readonly #records = new Map<string, HandlerRecord>()
-  readonly #guards = new WeakMap<object, Map<string, HandlerGuard>>()
+  readonly #records: HandlerRecords
+  readonly #sessions: SessionTallies
   readonly #histories = new WeakMap<HandlerContext, History>()
-  readonly #sessions = new Map<string, Tally>()
-  /** Types with a handler that has no name of its own: a store cannot keep their events. */
-  readonly #unnamed = new Set<string>()
-  readonly #restored = new Map<string, CircuitState>()
-  readonly #replaying = new Map<string, Replaying>()
-  readonly #leases = new Set<ReplayLease>()
 
   constructor(options: ResilienceOptions) {
     this.#options = options
     this.graceMs = options.graceMs ?? 1000
     this.#random = options.random ?? Math.random
     this.#box = new LetterBox(options.lettersInMemory ?? 1000)
+    this.#sessions = new SessionTallies(options.sessionStats ?? 0)
+    this.#records = new HandlerRecords({ policies: options, guards: this, changed: (circuit) => this.#tellOf(circuit) })
   }
 
   // -- the plugin -------------------------------------------------------------------------------------------------
@@ -111,16 +93,23 @@ export class Guard implements Resilience, GuardHost {
       redact,
       box: this.#box,
       node: this.#options.node ?? processName(),
-      isStorable: (type) => !this.#unnamed.has(type),
+      isStorable: (type) => this.#records.isStorable(type),
       report: (what) => signals.report(`buslane.dead_letters.${what}`, 1),
     })
+    const burials = new Burials({
+      clock,
+      box: this.#box,
+      writer: this.#writer,
+      emit: (event) => this.#emit(event),
+    })
+    this.#burials = burials
     this.#letters = new DeadLetters({
       persistence,
       bus,
       box: this.#box,
       writer: this.#writer,
-      lease: (boxed) => this.#lease(boxed),
-      executing: (boxed) => this.#executing(boxed),
+      lease: (boxed) => burials.lease(boxed),
+      executing: (boxed) => burials.executing(boxed),
       moved: (key, action, by) => {
         logger.info({ key, by }, `Dead letter ${key} was ${action} by ${by}`)
         this.#emit(DeadLetterMoved({ key, action, by }))
@@ -143,10 +132,10 @@ export class Guard implements Resilience, GuardHost {
     if (sequences && persistence.deadLetters) this.#sequences = new Sequences(persistence.deadLetters)
     bus.wrap({
       accept: (handler) => this.#accept(handler),
-      around: (handler, run) => this.#guardOf(handler).around(run),
+      around: (handler, run) => this.#records.guardOf(handler).around(run),
     })
     bus.onFailure((failure) => this.#decide(failure))
-    bus.onBuried((burial) => this.#buried(burial))
+    bus.onBuried((burial) => burials.moved(burial))
     bus.onHealth(() => this.#warnings())
     bus.onStart(() => {
       this.#isStopped = false
@@ -167,42 +156,20 @@ export class Guard implements Resilience, GuardHost {
 
   handlerStats({ by = 'handler' }: { readonly by?: 'handler' | 'type' | 'session' } = {}): readonly NamedStats[] {
     const now = this.clock.monotonic()
-    if (by === 'session') {
-      return [...this.#sessions].map(([sessionId, tally]) => {
-        return { handler: undefined, type: undefined, sessionId, ...statsOf([tally], now) }
-      })
-    }
-    const records = [...this.#records.values()]
-    if (by === 'handler') {
-      return records.map(({ name, type, tally }) => {
-        return { handler: name, type, sessionId: undefined, ...statsOf([tally], now) }
-      })
-    }
-    return [...Map.groupBy(records, ({ type }) => type)].map(([type, those]) => {
-      const tallies = those.map(({ tally }) => tally)
-      return { handler: undefined, type, sessionId: undefined, ...statsOf(tallies, now) }
-    })
+    if (by === 'session') return this.#sessions.stats(now)
+    return by === 'type' ? this.#records.statsByType(now) : this.#records.statsByHandler(now)
   }
 
   circuits(): readonly CircuitSnapshot[] {
-    return [...this.#records.values()].flatMap(({ circuit }) =>
-      circuit ? [{ name: circuit.name, state: circuit.state }] : [],
-    )
+    return this.#records.circuits
   }
 
   restoreCircuits(circuits: readonly CircuitSnapshot[]): void {
-    for (const { name, state } of circuits) {
-      const record = this.#records.get(name)
-      if (record?.circuit) record.circuit.restore(state)
-      else this.#restored.set(name, state)
-    }
+    this.#records.restore(circuits)
   }
 
   policies(): readonly GuardedHandler[] {
-    return [...this.#records.values()].map(({ kind, type, name, policy, circuit }) => {
-      const { retry, timeoutMs } = policy
-      return { kind, type, handler: name, maxAttempts: retry.maxAttempts, timeoutMs, circuit: circuit?.name }
-    })
+    return this.#records.policies
   }
 
   // -- what guards call -------------------------------------------------------------------------------------------
@@ -227,14 +194,7 @@ export class Guard implements Resilience, GuardHost {
   }
 
   tallyOfSession(sessionId: string): Tally | undefined {
-    const { sessionStats = 0 } = this.#options
-    if (sessionStats === 0) return undefined
-    const tally = this.#sessions.get(sessionId) ?? new Tally()
-    // What was used last is last, so that the first is what has been unused for longest.
-    this.#sessions.delete(sessionId)
-    this.#sessions.set(sessionId, tally)
-    if (this.#sessions.size > sessionStats) this.#sessions.delete(this.#sessions.keys().next().value!)
-    return tally
+    return this.#sessions.of(sessionId)
   }
 
   lastFailure(error: unknown): LastFailure {
@@ -248,36 +208,6 @@ export class Guard implements Resilience, GuardHost {
     const { name, options = {} } = registration
     checkPolicies(`The options of '${type}'`, definition?.options ?? {})
     checkPolicies(`The options of handler '${name}' of '${type}'`, options)
-  }
-
-  #guardOf(handler: WrappedHandler): HandlerGuard {
-    const { kind, type, registration } = handler
-    if (kind === 'event' && identityOf(registration) === undefined) this.#unnamed.add(type)
-    let guards = this.#guards.get(registration)
-    if (!guards) this.#guards.set(registration, (guards = new Map<string, HandlerGuard>()))
-    let guard = guards.get(type)
-    if (!guard) guards.set(type, (guard = new HandlerGuard(this, this.#recordOf(handler), handler)))
-    return guard
-  }
-
-  /** Handlers of one name and type share their figures and their circuit, whatever session they belong to. */
-  #recordOf(handler: WrappedHandler): HandlerRecord {
-    const { kind, type, registration } = handler
-    const { name } = registration
-    const key = kind === 'command' ? type : `${type} ${name}`
-    const known = this.#records.get(key)
-    if (known) return known
-    const policy = policyOf(this.#options, handler)
-    const circuit =
-      policy.circuit &&
-      new Circuit(key, policy.circuit, { now: () => this.clock.monotonic(), changed: (one) => this.#tellOf(one) })
-    const record: HandlerRecord = { kind, type, name, policy, tally: new Tally(), circuit }
-    this.#records.set(key, record)
-    const restored = this.#restored.get(key)
-    if (restored) circuit?.restore(restored)
-    this.#restored.delete(key)
-    if (this.#records.size > MAX_RECORDS) this.#records.delete(this.#records.keys().next().value!)
-    return record
   }
 
   #tellOf(circuit: Circuit): void {
@@ -294,7 +224,7 @@ export class Guard implements Resilience, GuardHost {
     const { message, registration, attempts, isStored, isQuiet } = failure
     const error = this.#redacted(failure)
     if (isQuiet) return { action: 'fail', error }
-    const { policy } = this.#guardOf({
+    const { policy } = this.#records.guardOf({
       kind: message.kind,
       type: message.type,
       definition: failure.definition,
@@ -344,7 +274,7 @@ export class Guard implements Resilience, GuardHost {
       }
       case 'deadLetter': {
         const { reason } = recovery
-        if (!isStored) this.#bury(failure, history, reason)
+        if (!isStored) this.#burials.bury(failure, history.errors, reason)
         this.#bus.signals.report('buslane.dead_lettered', 1, { type: message.type, reason })
         return { action: 'fail', reason, error }
       }
@@ -371,85 +301,6 @@ export class Guard implements Resilience, GuardHost {
       return redact(error, { type: message.type })
     } catch {
       return new Error('An error that could not be redacted')
-    }
-  }
-
-  // -- dead letters -----------------------------------------------------------------------------------------------
-
-  #bury({ input, registration, handler, attempts }: Failure, { errors }: History, reason: string): void {
-    const replayed = this.#replaying.get(input.id)
-    if (replayed) replayed.isDead = true
-    this.#write({
-      message: input,
-      handler,
-      identity: identityOf(registration),
-      handlerKey: registration,
-      reason,
-      attempts,
-      ...historyOf(replayed?.boxed, errors),
-    })
-  }
-
-  #write(dead: DeadMessage): void {
-    this.#writer.write(dead)
-    const { message, handler, reason, attempts, errors } = dead
-    this.#announce(message, { handler, reason, attempts, error: errors.at(-1) })
-  }
-
-  /** The store has moved it. */
-  #buried({ message, reason, progress, error }: Burial): void {
-    const failed = Object.entries(progress).find(([, { status }]) => status === 'failed')
-    const [handler, { attempts = 0, errors = [] } = {}] = failed ?? [undefined]
-    this.#announce(message, { handler, reason, attempts, error: errors.at(-1) ?? error })
-  }
-
-  #announce(
-    { id: messageId, type: messageType, sessionId, kind, correlationId }: DeadMessage['message'],
-    about: {
-      readonly handler: string | undefined
-      readonly reason: string
-      readonly attempts: number
-      readonly error: StoredError | undefined
-    },
-  ): void {
-    const { name = '', message = '' } = about.error ?? {}
-    const payload = { messageId, messageType, sessionId, ...about, error: about.error && { name, message } }
-    const Event = kind === 'event' ? EventDeadLettered : CommandDeadLettered
-    this.#emit(Event(payload, { sessionId, correlationId, causationId: messageId }))
-  }
-
-  #lease(boxed: BoxedLetter): ReplayLease {
-    const lease = new ReplayLease(boxed, {
-      now: () => this.clock.now(),
-      done: (ended) => void this.#leases.delete(ended),
-      putBack: (ended) => this.#putBack(ended),
-      failed: (ended, { name, attempts, ...outcome }) => {
-        this.#leases.delete(ended)
-        const reason = ('reason' in outcome && outcome.reason) || 'failed'
-        if (reason === 'discarded') return
-        const { message, identity, handlerKey } = ended.boxed
-        const history = historyOf(ended.boxed, ended.errors)
-        this.#write({ message, handler: name, identity, handlerKey, reason, attempts, ...history })
-      },
-    })
-    this.#leases.add(lease)
-    return lease
-  }
-
-  #putBack(lease: ReplayLease): void {
-    if (this.#leases.delete(lease)) this.#box.add(lease.boxed)
-  }
-
-  #executing(boxed: BoxedLetter): { ended(isDone: boolean): void } {
-    const { id } = boxed.message
-    const replaying: Replaying = { boxed, isDead: false }
-    this.#replaying.set(id, replaying)
-    return {
-      ended: (isDone) => {
-        this.#replaying.delete(id)
-        // It failed for another reason than its handler: it is as dead as before.
-        if (!isDone && !replaying.isDead) this.#box.add(boxed)
-      },
     }
   }
 
@@ -485,30 +336,13 @@ export class Guard implements Resilience, GuardHost {
     this.#isStopped = true
     this.deadlines.close()
     this.#intake?.stop()
-    for (const lease of this.#leases) this.#putBack(lease)
+    this.#burials.stop()
     await this.#writer.settled()
     this.#writer.stop()
     if (this.#box.size > 0) {
       this.#bus.logger.warn({}, `${this.#box.size} dead letters are in memory and end with this process`)
     }
   }
-}
-
-/** What a handler is called in a store, as core calls it. */
-const identityOf = ({ options, type, sessionId }: HandlerRegistration): string | undefined => {
-  if (options?.name === undefined) return type?.includes('*') ? type : undefined
-  return sessionId === undefined || sessionId === BUS ? options.name : `session:${options.name}`
-}
-
-/** What a letter keeps of its former life. */
-const historyOf = (
-  boxed: BoxedLetter | undefined,
-  errors: readonly StoredError[],
-): Pick<DeadMessage, 'errors' | 'replays' | 'edited'> => {
-  if (!boxed) return { errors, replays: 0, edited: undefined }
-  const { attempts, replays, edited } = boxed.letter
-  const before = attempts.map(({ error }) => error)
-  return { errors: [...before, ...errors].slice(-MAX_ERRORS), replays: replays + 1, edited }
 }
 
 const codeOf = (error: unknown): unknown => {

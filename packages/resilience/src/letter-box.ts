@@ -10,7 +10,6 @@ export interface BoxedLetter {
   readonly message: AnyMessage
   /** The name in a plan of the handler that failed; `undefined` for one without a name of its own. */
   readonly identity: string | undefined
-  readonly handlerKey: object
 }
 
 /** So that keys of the box and of the store are told apart. */

@@ -117,8 +117,8 @@ export class LetterWriter {
 
   #box(dead: DeadMessage, { message }: DeadMessage): string {
     const { box, report, logger } = this.#host
-    const { identity, handlerKey } = dead
-    const { key, isFull } = box.add({ letter: this.#boxedLetter(dead), message, identity, handlerKey })
+    const { identity } = dead
+    const { key, isFull } = box.add({ letter: this.#boxedLetter(dead), message, identity })
     if (isFull) {
       report('dropped')
       if (box.dropped === 1) logger.warn({}, 'The dead letters in memory are full: the oldest leave, and are counted')

@@ -49,6 +49,8 @@ export class RateLimit {
     if (this.#queue.size >= this.#maxQueued) return Promise.reject(this.#limited())
     const waiting = waitIn(this.#queue, signal())
     this.#arm()
+    // A bucket may take hours to fill: nobody must be kept waiting for a timer that is for nobody.
+    waiting.catch(() => this.#disarm())
     return waiting
   }
 
@@ -63,6 +65,12 @@ export class RateLimit {
     // A little more than the time to a full token, because rounding must not wake us just before it.
     const waitMs = Math.ceil((1 - this.#tokens) * this.#msPerToken)
     this.#timer = this.#clock.setTimer(this.#wake, Math.max(1, waitMs))
+  }
+
+  #disarm(): void {
+    if (this.#queue.size > 0) return
+    this.#clock.clearTimer(this.#timer)
+    this.#timer = undefined
   }
 
   readonly #wake = (): void => {

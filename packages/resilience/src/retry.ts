@@ -82,5 +82,5 @@ export const backOffMs = (
   // 0 x Infinity is no number.
   const wait = initialDelayMs === 0 ? 0 : Math.min(maxDelayMs, initialDelayMs * factor ** (attempts - 1))
   if (jitter === 'none') return wait
-  return jitter === 'full' ? wait * random : wait * (0.5 + random / 2)
+  return wait * (jitter === 'full' ? random : 0.5 + random / 2)
 }

@@ -368,6 +368,34 @@ describe('in memory', () => {
     expect(flaky.runs).toEqual([1, 1])
   })
 
+  it('C-51 ten thousand are replayed, each reported, and one that fails does not keep the others', async () => {
+    const { bus, guard, clock } = await guardedBus({ lettersInMemory: 10_000, retry: false })
+    let works = false
+    let handled = 0
+    bus.on(Placed, () => {
+      if (!works) throw new Error('no luck')
+      handled++
+    })
+    for (let n = 0; n < 10_000; n++) await bus.publish(Placed({ order: String(n) }))
+    await clock.advance(0)
+    works = true
+    const refuse = (): never => {
+      throw new Error('not this one')
+    }
+    const edits = new Map<unknown, () => never>([['5000', refuse]])
+    const results = await guard.deadLetters.replay(
+      {},
+      {
+        edit: ({ payload }) => edits.get((payload as { order: string }).order)?.() ?? payload,
+      },
+    )
+    await bus.idle()
+    expect(results.filter(({ status }) => status === 'replayed')).toHaveLength(9999)
+    expect(results.filter(({ status }) => status === 'failed')).toHaveLength(1)
+    expect(handled).toBe(9999)
+    expect(await guard.deadLetters.count()).toMatchObject({ total: 1 })
+  }, 30_000)
+
   it('fault 4: when they are full the oldest leave, counted, and nobody ever waits', async () => {
     const { bus, guard, clock, logged } = await guardedBus({ lettersInMemory: 3 })
     bus.handle(Charge, broken(stolen).handle)

@@ -72,14 +72,16 @@ describe('intakePause', () => {
   })
 
   it('nothing of the type is claimed while it is paused', async () => {
-    const { bus, clock } = await storedBus({ intakePause: { ...intakePause, pauseForMs: 60_000 } })
+    const { bus, clock, persistence } = await storedBus({ intakePause: { ...intakePause, pauseForMs: 60_000 } })
     bus.on(Paid, () => Promise.reject(new Error('the bank is down')), { name: 'ship' })
     for (let n = 0; n < 20; n++) await bus.publish(Paid(n))
     await clock.advance(10_000)
     const claimed = bus.stats().stored?.claimed
+    await bus.publish(Paid(20))
     await clock.advance(40_000)
     expect(bus.health().warnings).toMatchObject([{ code: 'INTAKE_PAUSED' }])
     expect(bus.stats().stored?.claimed).toBe(claimed)
+    expect(await persistence.inspect.counts()).toMatchObject({ ready: 20, running: 0 })
   })
 
   it('attempts are not used up either while somebody waits for the event here', async () => {
@@ -100,6 +102,16 @@ describe('intakePause', () => {
     await clock.advance(120_000)
     await expect(outcome).resolves.toMatchObject({ failed: 0, handlers: [{ attempts: 1 }] })
     expect(attempts).toEqual([1, 1, 1, 1, 1, 1])
+  })
+
+  it('what fails while it is paused is not held against the event later', async () => {
+    const { bus, guard, clock } = await storedBus({ intakePause: { ...intakePause, minimumCalls: 1 } })
+    const errors = [new Error('down'), new Error('down'), new NonRetryableError('final')]
+    bus.on(Paid, () => Promise.reject(errors.shift() ?? new Error('too often')), { name: 'ship' })
+    await bus.publish(Paid(1))
+    await clock.advance(60_000)
+    const { entries } = await guard.deadLetters.list()
+    expect(entries[0]?.attempts.map(({ error }) => error.message)).toEqual(['final'])
   })
 
   it('what is not retryable goes to the dead letters also then', async () => {

@@ -91,6 +91,18 @@ describe('rate limit', () => {
   })
 })
 
+it('a rate limit leaves no timer behind when stop() ends who waits for it', async () => {
+  const { bus, clock } = await guardedBus({}, { lane })
+  bus.on(Job, () => undefined, { rateLimit: { calls: 1, perMs: 3_600_000 } })
+  await bus.publish(Job(0))
+  await bus.publish(Job(1))
+  await clock.advance(0)
+  const stopped = bus.stop({ timeoutMs: 0 })
+  await clock.advance(0)
+  await expect(stopped).resolves.toMatchObject({ aborted: 1 })
+  expect(clock.pendingTimers).toBe(0)
+})
+
 it.each([
   [{ bulkhead: { maxConcurrent: 0 } }, 'bulkhead.maxConcurrent'],
   [{ bulkhead: { maxConcurrent: 1, maxQueued: -1 } }, 'bulkhead.maxQueued'],

@@ -143,6 +143,29 @@ it('RetryAfterError says when to go on', async () => {
   expect(flaky.runs).toEqual([1, 2])
 })
 
+it('each attempt of a command has a signal of its own', async () => {
+  const { bus, clock } = await guardedBus({ timeoutMs: 10, ...noJitter })
+  const aborted: boolean[] = []
+  bus.handle(Charge, async (_command, { signal }) => {
+    aborted.push(signal.aborted)
+    return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
+  })
+  const result = bus.execute(Charge(1))
+  await clock.advance(10_000)
+  await expect(result).resolves.toMatchObject({ attempts: 4 })
+  expect(aborted).toEqual([false, false, false, false])
+})
+
+it('nothing is begun after the deadline', async () => {
+  const { bus, clock, guard } = await guardedBus({ retry: { jitter: 'none', deadlineMs: 250 } })
+  const handler = broken()
+  bus.on(Placed, handler.handle)
+  await bus.publish(Placed(1))
+  await clock.advance(10_000)
+  expect(handler.runs).toBe(2)
+  expect((await guard.deadLetters.list()).entries).toMatchObject([{ reason: 'attempts-exhausted' }])
+})
+
 it('each attempt has a signal of its own', async () => {
   const { bus, clock } = await guardedBus({ timeoutMs: 10, graceMs: 0, ...noJitter })
   const aborted: boolean[] = []
