@@ -69,7 +69,8 @@ const STOPPING_MS = 60_000
  * - *Time*: schedules, back-offs, timeouts, leases and rate limits all follow the virtual clock. Handlers that wait for real timers or
  *   I/O do so in real time: `await bus.idle()` waits for them.
  * - *Order*: as in production, or varied by `seed`.
- * - *Test runners*: any; it needs none. Fake timers of a runner are neither needed nor in the way.
+ * - *Test runners*: any; it needs none. Fake timers of a runner are not needed, and not in the way unless they take microtasks too, as
+ *   Jest's do by default: `jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask'] })`.
  *
  * @example
  * import { defineEvent } from '@buslane/core'

@@ -18,14 +18,14 @@ function declared(changes: Changes): ReadonlyMap<string, () => Promise<void>> {
   return tests
 }
 
-describe('a store that', () => {
+describe('a store that', { timeout: 60_000 }, () => {
   it.each(brokenThroughABus)('$fault is rejected by the check "$check"', async ({ check, ...changes }) => {
     const meant = [...declared(changes)].filter(([title]) => title.includes(check))
     expect(meant).not.toEqual([])
     for (const [, run] of meant) await expect(run()).rejects.toMatchObject({ name: 'CheckFailedError' })
   })
 
-  it('has no fault passes every check when it is wrapped like the broken ones', { timeout: 60_000 }, async () => {
+  it('has no fault passes every check when it is wrapped like the broken ones', async () => {
     for (const run of declared({}).values()) await run()
   })
 })

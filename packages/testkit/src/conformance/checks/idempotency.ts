@@ -192,7 +192,7 @@ export const idempotencyChecks: readonly Check[] = [
   {
     id: 'C-44',
     title: 'forgets the keys of handled events only: not of those that wait, run, or are dead letters',
-    rules: ['R-DUR-8'],
+    rules: ['C-40', 'R-DUR-8'],
     needs: ['dead-letters'],
     async run({ open }) {
       const store = await open({ idempotencyRetentionMs: RETENTION_MS })
