@@ -15,6 +15,9 @@ export interface PluginHooks {
   readonly stop: Hook[]
 }
 
+/** How long `stop` waits for sessions whose stored events cannot be written. */
+const SESSIONS_MS = 5000
+
 /** Starting and stopping. Calls queue up, so that every order of them is safe (R-STOP-2). */
 export class Lifecycle {
   readonly #engine: Engine
@@ -77,8 +80,11 @@ export class Lifecycle {
     if (wasRunning) await this.#quiet(timeoutMs, call)
     const left = engine.scheduler.clear().map(({ message }) => leftEvent(message, 'scheduled'))
     let aborted = this.#abort(left, call)
-    for (const session of engine.sessions.values())
-      await endSession(engine, session, { abort: true, schedules: 'detach' }, call)
+    const ending = [...engine.sessions.values()].map((session) =>
+      endSession(engine, session, { abort: true, schedules: 'detach' }, call),
+    )
+    // What became of their stored events is written meanwhile, if the store answers.
+    await this.#within(SESSIONS_MS, Promise.all(ending))
     // The events that say that sessions ended have a moment of their own.
     if (wasRunning) await this.#quiet(Math.min(timeoutMs, 1000), call)
     left.push(...engine.scheduler.clear().map(({ message }) => leftEvent(message, 'scheduled')))
@@ -97,12 +103,16 @@ export class Lifecycle {
 
   /** Waits until nothing is left to do, or for so long. */
   async #quiet(limitMs: number, call: HandlerCall | undefined): Promise<void> {
-    const { timers, quiescence } = this.#engine
+    const wait = this.#engine.quiescence.wait({ call })
+    await this.#within(limitMs, wait.done)
+    wait.cancel()
+  }
+
+  async #within(limitMs: number, done: Promise<unknown>): Promise<void> {
+    const { timers } = this.#engine
     const { promise: limit, resolve } = Promise.withResolvers<void>()
     const timer = limitMs === Infinity ? undefined : timers.after(limitMs, resolve)
-    const wait = quiescence.wait({ call })
-    await Promise.race([wait.done, limit])
-    wait.cancel()
+    await Promise.race([done, limit])
     timers.cancel(timer)
   }
 

@@ -174,14 +174,14 @@ export class Connection {
     if (this.#opening) return this.#opening
     const opening = this.#store.open()
     this.#opening = opening
-    const done = (opened: boolean): void => {
+    const ended = (opened: boolean): void => {
       if (this.#opening !== opening) return
       this.#opening = undefined
       this.#opened = opened
     }
     opening.then(
-      () => done(true),
-      () => done(false),
+      () => ended(true),
+      () => ended(false),
     )
     return opening
   }

@@ -178,6 +178,22 @@ export const troubleChecks: readonly BusCheck[] = [
     },
   },
   {
+    rules: ['R-STOP-1', 'R-SCH-4'],
+    title: 'stops although a handler of a session is at work on a stored event and the store answers no more',
+    run: async (bench) => {
+      const link = bench.link()
+      const bus = await bench.started({ persistence: link.persistence }, (bus) =>
+        bus.session('chat').on(Placed, () => new Promise(() => undefined), { name: 'slow' }),
+      )
+      await bench.within(bus.publish(Placed({ n: 1 }, { sessionId: 'chat' })))
+      await bench.clock.advance(100)
+      link.fault = 'hang'
+      await bench.within(bus.stop({ timeoutMs: 1000 }), 60_000)
+      expectEqual('the state', bus.state, 'stopped')
+      expectEqual('what is stored', await bench.stored(), 1)
+    },
+  },
+  {
     rules: ['R-SCH-4'],
     title: 'starts and stops while the store never answers',
     run: async (bench) => {
