@@ -23,6 +23,8 @@ export interface LeasesHost {
   renews(): boolean
 }
 
+const MAX_UNKNOWN = 100
+
 /** All that this process has leased, and what the leased events ask for. */
 export class Leases implements LeaseHost {
   /** Given back since it was last asked. */
@@ -38,12 +40,24 @@ export class Leases implements LeaseHost {
   /** By what is held, or was, of an event that somebody waits for. */
   readonly #waits = new WeakMap<Delivery, StoreIntent>()
 
+  /** What an operator should know of events that were left to others, by type. */
+  readonly #unknown = new Map<string, string>()
+
   constructor(host: LeasesHost) {
     this.#host = host
   }
 
   get size(): number {
     return this.#held.size
+  }
+
+  get notes(): readonly string[] {
+    return [...this.#unknown.values()]
+  }
+
+  /** Handlers came or went: what was unknown may be known. */
+  handlersChanged(): void {
+    this.#unknown.clear()
   }
 
   /** How much is held, for the next claim. */
@@ -140,6 +154,15 @@ export class Leases implements LeaseHost {
 
   begun(_held: StoredDelivery): void {
     this.#begun++
+  }
+
+  leftToOthers({ delivery: { message } }: StoredDelivery, handler: string): void {
+    const { type } = message
+    if (this.#unknown.size >= MAX_UNKNOWN && !this.#unknown.has(type)) return
+    this.#unknown.set(
+      type,
+      `Stored events '${type}' wait for their handler '${handler}', which this process does not have`,
+    )
   }
 
   worked(ms: number): void {

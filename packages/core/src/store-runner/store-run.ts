@@ -95,7 +95,7 @@ export class StoreRun implements StoreRunner {
     return {
       state: state.is,
       trouble,
-      notes: this.#types.notes,
+      notes: [...this.#types.notes, ...this.#leases.notes],
       leased: this.#leases.size,
       toBeStored: this.#later.size,
       counts: { ...this.#counts, unlogged: this.#log?.lost ?? 0 },
@@ -162,6 +162,7 @@ export class StoreRun implements StoreRunner {
   }
 
   handlersChanged(): void {
+    this.#leases.handlersChanged()
     if (this.#types.changed()) this.#claimer.up()
   }
 

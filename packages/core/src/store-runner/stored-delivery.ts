@@ -24,6 +24,8 @@ export interface LeaseHost {
   hasSession(sessionId: string): boolean
   /** It begins here. */
   begun(lease: StoredDelivery): void
+  /** It cannot be handled here: nobody knows this handler of it. */
+  leftToOthers(lease: StoredDelivery, handler: string): void
   /** Its handlers took so long. */
   worked(ms: number): void
   /** It is not worked on here any more. */
@@ -99,7 +101,8 @@ export class StoredDelivery implements DeliveryLease {
     if (this.facts.expiresAt !== undefined && host.now() >= this.facts.expiresAt && !this.#recorded) {
       return this.#giveUp('expired')
     }
-    if (this.#isUnknownHere(plan)) return this.#leaveToOthers()
+    const unknown = this.#unknownHere(plan)
+    if (unknown !== undefined) return this.#leaveToOthers(unknown)
     this.#foldInterruptions(plan)
     const started = this.#start ?? this.start(plan)
     this.begunAt = host.now()
@@ -259,20 +262,21 @@ export class StoredDelivery implements DeliveryLease {
     return this.#end('dead', { kind: 'dead', lease, reason, progress: { ...this.#progress }, error }).then(() => false)
   }
 
-  #leaveToOthers(): Promise<boolean> {
+  #leaveToOthers(handler: string): Promise<boolean> {
     const { deferredSinceMs, lease } = this.facts
     const { noHandlerAfterMs, deferMs } = this.#host
     if (deferredSinceMs !== undefined && deferredSinceMs >= noHandlerAfterMs) return this.#giveUp('no-handler')
+    this.#host.leftToOthers(this, handler)
     return this.#end('deferred', { kind: 'defer', lease, delayMs: deferMs }).then(() => false)
   }
 
-  /** Whether one of the handlers recorded at the first start is unfinished and nobody here knows it. */
-  #isUnknownHere(plan: Plan): boolean {
+  /** A handler that was recorded at the first start, is unfinished, and that nobody here knows. */
+  #unknownHere(plan: Plan): string | undefined {
     const recorded = this.#recorded
-    if (!recorded) return plan.length === 0
+    if (!recorded) return plan.length === 0 ? 'any' : undefined
     const known = new Set(namesOf(plan))
     const { sessionId } = this.delivery.message
-    return recorded.some((name) => {
+    return recorded.find((name) => {
       const status = this.#progress[name]?.status
       if (status === 'done' || status === 'failed' || known.has(name)) return false
       // The handlers of a session that is gone are skipped.

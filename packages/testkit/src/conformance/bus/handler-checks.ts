@@ -77,6 +77,12 @@ export const handlerChecks: readonly BusCheck[] = [
       const bus = await bench.started({}, (bus) => bus.on(Placed, () => log.push('other'), { name: 'other' }))
       await bench.clock.advance(HOUR_MS / 2)
       expectEqual('whether it was put aside', (bus.stats().stored?.deferred ?? 0) > 0, true)
+      const { warnings } = bus.health()
+      expectEqual(
+        'what health says',
+        warnings.map(({ code, message }) => [code, message.includes("'slow'")]),
+        [['UNHANDLED', true]],
+      )
       expectEqual('what is stored', await bench.stored(), 1)
       await bench.within(bus.publish(Placed({ n: 2 }, { sessionId: 'lane' })))
       await bench.clock.advance(1000)
