@@ -289,7 +289,10 @@ export interface EventStore {
   claim(request: ClaimRequest): Promise<Claimed>
   /** Answers in the order of the request. Each report is applied or lost by itself; none undoes another. */
   report(reports: readonly Report[]): Promise<readonly Reported[]>
-  /** Writes that one handler is done in the caller's transaction, checked against the lease. */
+  /**
+   * Writes that one handler is done in the caller's transaction, checked against the lease. `lost` also if it is done already. What is
+   * done stays done, whatever is reported of the handler later.
+   */
   completeIn?(transaction: unknown, lease: Lease, handler: string, attempts: number): Promise<'ok' | 'lost'>
   /** Makes ready what has become due, and what was set aside as unhandled and is of one of these types. */
   ready(types: readonly ClaimType[]): Promise<Tended>

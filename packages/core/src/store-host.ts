@@ -34,7 +34,7 @@ export interface DeliveryLease {
   settle(outcomes: readonly HandlerOutcome[], retryInMs: number | undefined): Promise<void>
   /** Gives it back: it has not begun. */
   release(): Promise<void>
-  /** Writes in the caller's transaction that the handler is done. @throws {BusError} `LEASE_LOST` */
+  /** Writes in the caller's transaction that the handler is done. @throws {BusError} `LEASE_LOST`, also if it is done already */
   completeIn(transaction: unknown, handler: string, attempts: number): Promise<void>
 }
 

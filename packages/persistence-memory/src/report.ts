@@ -62,9 +62,13 @@ const apply = (db: Database, told: Report, leased: LeasedRow): void => {
   }
 }
 
-/** A copy: what the reporter does with his own afterwards is not in the store. */
+/**
+ * A copy: what the reporter does with his own afterwards is not in the store. What is done stays done: a handler may have
+ * committed its end in a transaction of its own, which the reporter does not know yet, or takes for a failure.
+ */
 const setProgress = (row: Row, progress: Progress, now: number): void => {
-  row.progress = structuredClone(progress)
+  const done = Object.entries(row.progress).filter(([, { status }]) => status === 'done')
+  row.progress = { ...structuredClone(progress), ...Object.fromEntries(done) }
   if (Object.values(progress).some(({ status }) => status !== 'done')) row.firstFailedAt ??= now
 }
 
@@ -74,7 +78,9 @@ export const completeIn = (
   transaction: MemoryTransaction,
   { lease, handler, attempts }: { readonly lease: Lease; readonly handler: string; readonly attempts: number },
 ): 'ok' | 'lost' => {
-  if (!leasedRow(db, lease)) return 'lost'
+  // Done before, and tried again because it threw after its commit: its work must not be committed twice.
+  const leased = leasedRow(db, lease)
+  if (!leased || leased.row.progress[handler]?.status === 'done') return 'lost'
   db.join(transaction, {
     check: () => {
       if (!leasedRow(db, lease)) throw leaseLost(lease.key)

@@ -9,6 +9,7 @@ import {
   keyIn,
   findOvertaken,
   IS_OVERTAKEN,
+  mergeProgress,
   type ReportedRow,
   selectReported,
 } from './report-statement.ts'
@@ -39,7 +40,7 @@ export const buryStatement = ({ db }: StoreContext, burials: readonly Burial[]):
       where ${keyIn(burials.map(({ key }) => key))} and e.token = ${burial(0)}::uuid
       returning e.key, e.lane, e.worker, e.idempotency_key, e.kind, e.id, e.type, e.version, e.session_id, e.payload, e.headers,
         e.serial, e.priority, e.order_offset, e.on_crash, e.handlers, e.accepted_at, e.replays, e.original_payload, e.edited_by,
-        ${burial(1)} as why, ${burial(2)} as progress, coalesce(${burial(3)}, e.error) as error,
+        ${burial(1)} as why, ${mergeProgress(burial(2))} as progress, coalesce(${burial(3)}, e.error) as error,
         coalesce(e.first_failed_at, ${NOW}) as first_failed_at),
     delta as materialized (
       select lane, 0 as waiting, -count(*) as held, 0 as retrying, null::float8 as head

@@ -101,6 +101,22 @@ export const IS_OVERTAKEN: RawBuilder<boolean> = sql`
   (s.lane is not null and s.lane = any(array(select lane from overtaken)))`
 
 /**
+ * What is reported of the handlers of event `e`, and what is done already: a handler may have committed its end in a transaction of its
+ * own (`completeIn`), which the worker's own account does not know yet, or takes for a failure because the handler threw after that.
+ */
+export const mergeProgress = (reported: RawBuilder<string>): RawBuilder<string> => sql`
+  case when e.progress is null or ${reported} is null then coalesce(${reported}, e.progress)
+  else (
+    select json_object_agg(p.key, p.value)::text
+    from (
+      select d.key, d.value from json_each(e.progress::json) d where d.value->>'status' = 'done'
+      union all
+      select n.key, n.value from json_each((${reported})::json) n
+      where not exists (
+        select from json_each(e.progress::json) d where d.key = n.key and d.value->>'status' = 'done')) p)
+  end`
+
+/**
  * All reports that leave the event in the store, in one update: the token is compared on the row as it is once locked. Index: the
  * primary key. A `retry` of an event of a named lane is what the lane waits for from now on; other events go on.
  */
@@ -141,7 +157,7 @@ export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]
         due_at = case when ${kind} in ('retry', 'defer') then ${NOW} + ${report(2)}::bigint else e.due_at end,
         deferred_since = case when ${kind} = 'defer' then coalesce(e.deferred_since, ${NOW}) else e.deferred_since end,
         handlers = case when ${kind} = 'start' then coalesce(e.handlers, ${report(3)}) else e.handlers end,
-        progress = coalesce(${report(4)}, e.progress),
+        progress = ${mergeProgress(report(4))},
         error = coalesce(${report(5)}, e.error),
         reason = coalesce(${report(6)}, e.reason),
         first_failed_at = case when ${report(7)} = 'true' then coalesce(e.first_failed_at, ${NOW}) else e.first_failed_at end

@@ -101,6 +101,8 @@ export const completeIn = async (
     for update`)
   if (!row) return 'lost'
   const before = (row.progress === null ? {} : JSON.parse(row.progress)) as Progress
+  // It has committed before, and is tried again because it threw after that: its work must not be committed twice.
+  if (before[handler]?.status === 'done') return 'lost'
   const progress: Progress = { ...before, [handler]: { ...before[handler], status: 'done', attempts } }
   await run(sql`
     update ${db.events} set progress = ${JSON.stringify(progress)}, begun = true, unreported = 0

@@ -88,7 +88,7 @@ it('R-DUR-2 a full disk refuses a publish with a typed error, and loses nothing 
   const { bus, seen, ...database } = await busOn({ connectionString })
   const publisher = publishing(bus)
   await until(() => seen.length > 100)
-  await failInserts(database, '53100', 20)
+  await failInserts(database, '53100', 5)
   const refused = await bus.publish(Kept({ n: 0 })).catch((error: unknown) => error)
   expect(refused).toMatchObject({ code: 'PERSISTENCE_UNAVAILABLE' })
   await until(() => seen.includes('recovered'))

@@ -78,7 +78,10 @@ describe('killed', () => {
     void first.ask('publish', { ...work, failsIn: always }).catch(() => undefined)
     await first.paused
     await first.kill()
-    expect(await emptied(await started())).toMatchObject([{ reason: 'attempts-exhausted' }])
+    // Whether the third failure was written before the move is a matter of a turn: it is the last attempt either way.
+    expect(await emptied(await started())).toMatchObject([
+      { reason: expect.stringMatching(/^attempts-exhausted(-without-report)?$/) as string },
+    ])
   })
 
   it('C-48 C-58 during a replay, there is one of it: put back, or still a letter', async () => {

@@ -6,6 +6,8 @@ interface AppenderHost {
   readonly batchSize: number
   readonly parallelAppends: number
   append(events: readonly NewEvent[]): Promise<readonly Appended[]>
+  /** A commit is over, and whoever waits for it is about to be told. */
+  landed(): void
 }
 
 interface Item {
@@ -74,6 +76,7 @@ export class Appender {
       for (const item of this.#held.get(lane)!) this.#queue.push(item)
       this.#held.delete(lane)
     }
+    this.#host.landed()
     const { resolve } = this.#landed
     this.#landed = Promise.withResolvers()
     resolve()

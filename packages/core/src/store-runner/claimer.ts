@@ -12,6 +12,8 @@ interface ClaimerHost {
   ask(request: ClaimRequest): Promise<Claimed>
   claimed(claimed: Claimed): void
   rescued(count: number): void
+  /** No claim is under way. */
+  rested(): void
 }
 
 /** Decides when to claim, and looks after the store: makes ready what is due, and finds dead workers. */
@@ -32,6 +34,8 @@ export class Claimer {
   #claiming = false
   #queued = false
   #pollTimer: Timer | undefined = undefined
+  /** By the monotonic clock. */
+  #pollAt = -Infinity
   #sweepTimer: Timer | undefined = undefined
   #hints: Disposable | undefined = undefined
 
@@ -130,8 +134,23 @@ export class Claimer {
       // It is quiet then also if there was nothing to ask for.
       void this.#claim()
         .catch(noop)
-        .finally(() => this.#bus.checkQuiet())
+        .finally(() => {
+          this.#host.rested()
+          this.#bus.checkQuiet()
+        })
     })
+  }
+
+  /** Something is due after so long: looks then, if no poll does sooner. */
+  dueIn(delayMs: number): void {
+    if (!this.#open || delayMs >= this.#pollAt - this.#bus.clock.monotonic()) return
+    this.#pollIn(Math.max(1, delayMs))
+  }
+
+  #pollIn(ms: number): void {
+    this.#bus.cancel(this.#pollTimer)
+    this.#pollAt = this.#bus.clock.monotonic() + ms
+    this.#pollTimer = this.#bus.after(ms, () => this.poll())
   }
 
   /** Makes ready what is due, and claims. The truth; hints only make it come sooner. */
@@ -152,8 +171,7 @@ export class Claimer {
       }
       this.wake()
     }
-    this.#bus.cancel(this.#pollTimer)
-    if (this.#open) this.#pollTimer = this.#bus.after(nextInMs, () => this.poll())
+    if (this.#open) this.#pollIn(nextInMs)
   }
 
   #sweepLater(): void {

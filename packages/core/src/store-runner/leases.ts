@@ -211,6 +211,10 @@ export class Leases implements LeaseHost {
     }
   }
 
+  dueIn(delayMs: number): void {
+    this.#host.claimer.dueIn(delayMs)
+  }
+
   async landed(): Promise<void> {
     const { arriving } = this.#host
     await Promise.allSettled(arriving)

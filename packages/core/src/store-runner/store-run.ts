@@ -1,3 +1,4 @@
+import { nextTurn } from '../clock.ts'
 import type { Delivery } from '../delivery.ts'
 import { BusError, describe, invalid } from '../errors.ts'
 import { BUS } from '../message.ts'
@@ -50,6 +51,7 @@ export class StoreRun implements StoreRunner {
     this.#appender = new Appender({
       batchSize,
       parallelAppends,
+      landed: () => nextTurn(() => bus.checkQuiet()),
       append: async (events) => this.#count(await this.#leasing(() => store.append(events, connection.worker))),
     })
     this.#reporter = new Reporter({
@@ -77,6 +79,7 @@ export class StoreRun implements StoreRunner {
         ask: (request) => this.#leasing(() => store.claim(request)),
         claimed: (claimed) => this.#arrivals.claimed(claimed),
         rescued: (count) => void (this.#counts.rescued += count),
+        rested: () => void this.#renews(),
       },
       connection,
     )

@@ -34,6 +34,8 @@ export interface LeaseHost {
   buried(lease: StoredDelivery, report: Report & { readonly kind: 'dead' }): void
   /** Gives back what waits here of its lane, which goes no further here for now. */
   clearLane(lease: StoredDelivery): void
+  /** Something that this process may handle is due after so long. */
+  dueIn(delayMs: number): void
   /** Resolves when all that the store has been asked to lease so far is in its lane here. */
   landed(): Promise<void>
   /** The event that is next in its lane, if it waits here too. */
@@ -238,6 +240,7 @@ export class StoredDelivery implements DeliveryLease {
     const host = this.#host
     host.clearLane(this)
     await this.#end(how, report)
+    if (report.kind === 'retry') host.dueIn(report.delayMs)
     if (this.facts.lane === undefined) return
     await host.landed()
     host.clearLane(this)

@@ -33,6 +33,7 @@ const refusing = (retryable: boolean) => {
   const appender = new Appender({
     batchSize: 10,
     parallelAppends: 1,
+    landed: () => undefined,
     append: async (events) => {
       const ids = events.map(({ message }) => message.id)
       if (ids.includes('bad')) throw new BusError('STORE_FAILED', 'no', { retryable })

@@ -1,4 +1,4 @@
-import type { NewEvent, StoredMessage } from '@buslane/core'
+import type { NewEvent, Progress, StoredMessage } from '@buslane/core'
 import type { Check } from '../check.ts'
 import { expectEqual } from '../expect.ts'
 import type { OpenTransaction } from '../harness.ts'
@@ -44,6 +44,33 @@ export const transactionChecks: readonly Check[] = [
       expectEqual('the answer', await store.events.completeIn?.(transaction.handle, lease, 'ship', 1), 'lost')
       await transaction.commit()
       expectEqual('the progress', (await store.claimOne(await store.join())).progress, {})
+    },
+  },
+  {
+    id: 'C-38c',
+    title:
+      'keeps a completion that was committed, whatever is reported of the handlers after that, and takes no second one',
+    rules: ['R-DUR-6', 'R-DUR-15'],
+    needs: ['transactions'],
+    async run({ open }) {
+      const store = await open()
+      await store.append(event('a'))
+      const { lease } = await store.claimOne(await store.join(), { start: 1 })
+      const first = await store.begin()
+      await store.events.completeIn?.(first.handle, lease, 'ship', 1)
+      await first.commit()
+      // The worker writes the end of an earlier handler, and takes the one that committed for one that failed.
+      const progress: Progress = { audit: { status: 'done', attempts: 1 }, ship: { status: 'trying', attempts: 1 } }
+      await store.report({ kind: 'progress', lease, progress })
+      const second = await store.begin()
+      expectEqual('the answer', await store.events.completeIn?.(second.handle, lease, 'ship', 2), 'lost')
+      await second.rollback()
+      await store.report({ kind: 'retry', lease, progress, delayMs: 0 })
+      const again = await store.claimOne(await store.join())
+      expectEqual('the progress', again.progress, {
+        audit: { status: 'done', attempts: 1 },
+        ship: { status: 'done', attempts: 1 },
+      })
     },
   },
   {
