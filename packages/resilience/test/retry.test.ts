@@ -1,4 +1,6 @@
 import { createBus, defineCommand, defineEvent, HandlerPriority } from '@buslane/core'
+import { memoryPersistence } from '@buslane/persistence-memory'
+import { createTestBus } from '@buslane/testkit'
 import { describe, expect, it } from 'vitest'
 import { NonRetryableError, resilience, RetryAfterError } from '../src/index.ts'
 import { broken, failing, guardedBus, keeping } from './support/guarded-bus.ts'
@@ -8,6 +10,26 @@ const Placed = defineEvent<number>('order.placed')
 const Charge = defineCommand<number, string>('card.charge')
 const noJitter = { retry: { jitter: 'none' } } as const
 const lost = new Error('connection lost')
+
+describe('stored events', () => {
+  it('R-SCH-1 are tried again when that is due, however seldom the store is asked what is', async () => {
+    const Kept = defineEvent<number>('order.kept', { durable: true })
+    const bus = createTestBus({
+      persistence: memoryPersistence,
+      logger: keeping(),
+      plugins: [resilience({ retry: { initialDelayMs: 60_000, maxDelayMs: 600_000, jitter: 'none' } })],
+    })
+    const flaky = failing(lost, lost)
+    bus.on(Kept, flaky.handle, { name: 'flaky' })
+    await bus.start()
+    await bus.publish(Kept(1))
+    await bus.advance(59_000)
+    expect(flaky.runs).toEqual([1])
+    await bus.advance(1000 + 120_000 + 100)
+    expect(flaky.runs).toEqual([1, 2, 3])
+    await bus.stop()
+  })
+})
 
 describe('events', () => {
   it('R-PRI-3 runs only the failed handler again, and the next group waits for it', async () => {

@@ -103,6 +103,20 @@ export const handlingChecks: readonly BusCheck[] = [
       expectEqual('what ran', log, ['1 attempt 1', '2 in memory', '1 attempt 2', '3 attempt 1'])
     },
   },
+  {
+    rules: ['R-PUB-4'],
+    title: 'is idle after something was stored of which nothing is to be done here now',
+    run: async (bench) => {
+      const bus = await bench.started({}, () => undefined)
+      const scheduled = bus.schedule(Placed({ n: 1 }), { delayMs: 600_000 })
+      await Promise.resolve()
+      const idle = bus.idle()
+      await bench.clock.advance(100)
+      await bench.within(idle, 0)
+      await scheduled
+      expectEqual('what is stored', await bench.stored(), 1)
+    },
+  },
   leasedMeanwhile('append'),
   leasedMeanwhile('claim'),
   afterRetry(10),
