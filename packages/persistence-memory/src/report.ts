@@ -46,7 +46,8 @@ const apply = (db: Database, told: Report, leased: LeasedRow): void => {
       return events.moveToDue(row, now, row.lane !== undefined)
     case 'release':
       if (told.progress) setProgress(row, told.progress, now)
-      row.begun ||= Object.keys(row.progress).length > 0
+      // Whoever tells how far it is has begun it, however little that is: its lane goes on with it.
+      row.begun ||= told.progress !== undefined
       // It counts as not started, so the names that this start recorded bind nobody.
       if (place.recordedHandlers && !row.begun) row.handlers = undefined
       return events.move(row, { state: 'ready' })

@@ -113,7 +113,11 @@ export class Model {
         begun: true,
         holdsLane: event.lane !== undefined && 'delayMs' in report && report.delayMs > 0,
       },
-      release: { ...left, state: 'ready' },
+      release: {
+        ...left,
+        state: 'ready',
+        begun: event.begun || ('progress' in report && report.progress !== undefined),
+      },
       defer: { ...left, ...(later as object) },
       undecodable: { ...left, state: 'undecodable' },
       dead: { ...left, state: 'buried' },

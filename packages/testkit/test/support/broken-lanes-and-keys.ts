@@ -139,6 +139,16 @@ export const brokenLanesAndKeys: readonly Broken[] = [
     }),
   },
   {
+    fault: 'takes a completion twice',
+    check: 'C-38d',
+    events: (healthy) => ({
+      completeIn: async (transaction, lease, handler, attempts) => {
+        await healthy.completeIn?.(transaction, lease, handler, attempts)
+        return 'ok'
+      },
+    }),
+  },
+  {
     fault: 'writes a completion outside of the transaction',
     check: 'C-38',
     events: (healthy) => ({

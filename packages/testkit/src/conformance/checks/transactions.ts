@@ -47,7 +47,7 @@ export const transactionChecks: readonly Check[] = [
     },
   },
   {
-    id: 'C-38c',
+    id: 'C-38d',
     title:
       'keeps a completion that was committed, whatever is reported of the handlers after that, and takes no second one',
     rules: ['R-DUR-6', 'R-DUR-15'],
