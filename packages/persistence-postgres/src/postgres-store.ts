@@ -1,5 +1,6 @@
 import type { EventStore, Lease, NewEvent } from '@buslane/core'
 import { runStore } from '@buslane/core/store-runner'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { append, appendIn } from './append.ts'
 import { claim } from './claim.ts'
@@ -24,6 +25,9 @@ export interface StoreConnection {
   close(): Promise<void>
 }
 
+/** A NOTIFY costs as much as an insert: many publishes one after another share those of every 10 ms. */
+const HINT_GAP_MS = 10
+
 /** An event store over any Kysely instance that speaks to Postgres, and what its statements share. */
 export const createPostgresStore = (
   config: StoreConfig,
@@ -41,6 +45,7 @@ export const createPostgresStore = (
       hintAgain = false
       // A lost hint costs one poll: trouble with the database is told by whatever else is asked of it.
       await db.run(notify).catch(() => {})
+      await delay(HINT_GAP_MS)
     } while (hintAgain)
     hinting = false
   }
