@@ -34,8 +34,8 @@ export class Claimer {
   #claiming = false
   #queued = false
   #pollTimer: Timer | undefined = undefined
-  /** By the monotonic clock. */
-  #pollAt = -Infinity
+  /** When the next poll is, by the monotonic clock; `Infinity` while one is under way. */
+  #pollAt = Infinity
   #sweepTimer: Timer | undefined = undefined
   #hints: Disposable | undefined = undefined
 
@@ -143,19 +143,18 @@ export class Claimer {
 
   /** Something is due after so long: looks then, if no poll does sooner. */
   dueIn(delayMs: number): void {
-    if (!this.#open || delayMs >= this.#pollAt - this.#bus.clock.monotonic()) return
-    this.#pollIn(Math.max(1, delayMs))
-  }
-
-  #pollIn(ms: number): void {
+    const waitMs = Math.max(1, delayMs)
+    const at = this.#bus.clock.monotonic() + waitMs
+    if (!this.#open || at >= this.#pollAt) return
     this.#bus.cancel(this.#pollTimer)
-    this.#pollAt = this.#bus.clock.monotonic() + ms
-    this.#pollTimer = this.#bus.after(ms, () => this.poll())
+    this.#pollAt = at
+    this.#pollTimer = this.#bus.after(waitMs, () => this.poll())
   }
 
   /** Makes ready what is due, and claims. The truth; hints only make it come sooner. */
   poll(): void {
     this.#bus.cancel(this.#pollTimer)
+    this.#pollAt = Infinity
     void this.#poll().catch(noop)
   }
 
@@ -165,13 +164,14 @@ export class Claimer {
     if (this.#usable) {
       try {
         const { nextDueInMs } = await this.#tend(() => this.#store.ready(this.#host.types()))
-        if (nextDueInMs !== undefined) nextInMs = Math.max(1, Math.min(pollMs, nextDueInMs))
+        if (nextDueInMs !== undefined) nextInMs = Math.min(pollMs, nextDueInMs)
       } catch {
         return // it polls again when the store is up
       }
       this.wake()
     }
-    if (this.#open) this.#pollIn(nextInMs)
+    // What came due meanwhile may be sooner.
+    this.dueIn(nextInMs)
   }
 
   #sweepLater(): void {
