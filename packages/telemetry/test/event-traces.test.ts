@@ -17,7 +17,7 @@ import { telemetry, type TelemetryOptions } from '../src/index.ts'
 import { failingUntil } from './support/failing.ts'
 import { recordingLogger } from './support/recording-logger.ts'
 import { memorySpans, useAsyncContext } from './support/sdk.ts'
-import { VirtualClock } from './support/virtual-clock.ts'
+import { VirtualClock } from '@buslane/testkit'
 
 const Ordered = defineEvent<{ n: number }>('order.placed')
 const Shipped = defineEvent('order.shipped')

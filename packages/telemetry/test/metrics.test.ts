@@ -17,7 +17,7 @@ import { asTable, byName, readTable } from './support/metric-table.ts'
 import { fail, failingUntil } from './support/failing.ts'
 import { recordingLogger } from './support/recording-logger.ts'
 import { memoryMetrics } from './support/sdk.ts'
-import { VirtualClock } from './support/virtual-clock.ts'
+import { VirtualClock } from '@buslane/testkit'
 
 const Ordered = defineEvent<{ n: number }>('order.placed')
 const Paid = defineEvent<{ n: number }>('order.paid', { durable: true })
