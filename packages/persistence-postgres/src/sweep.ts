@@ -20,11 +20,11 @@ export const sweep = async (context: StoreContext): Promise<Tended> => {
       select worker from ${db.workers}
       where dead_at is null and lease_until < ${NOW} order by worker for update skip locked))
     returning worker`)
-  const rescued = await giveBackAll(context, undefined, MAX_BATCHES)
+  const { count: rescued, givenUp } = await giveBackAll(context, undefined, MAX_BATCHES)
   await buryWorker(context, undefined)
   await purge(context)
   if (rescued > 0) context.hint()
-  return { readied: 0, rescued, deadWorkers: dead.length, nextDueInMs: await nextDueInMs(context) }
+  return { readied: 0, rescued, deadWorkers: dead.length, nextDueInMs: await nextDueInMs(context), givenUp }
 }
 
 /** Forgets keys of events that settled long ago. Index idempotency_expiry. */

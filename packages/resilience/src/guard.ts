@@ -89,6 +89,7 @@ export class Guard implements Resilience, GuardHost {
       box: this.#box,
       writer: this.#writer,
       emit: (event) => this.#emit(event),
+      count: (type, reason) => signals.report('buslane.dead_lettered', 1, { type, reason }),
     })
     this.#burials = burials
     this.#letters = new DeadLetters({
@@ -125,7 +126,6 @@ export class Guard implements Resilience, GuardHost {
     const recoveries = new Recoveries({
       clock,
       logger,
-      signals,
       burials,
       options: this.#options,
       intake: this.#intake,

@@ -5,7 +5,6 @@ import type {
   HandlerContext,
   Logger,
   RunContext,
-  Signals,
   StoredError,
   WrappedHandler,
 } from '@buslane/core'
@@ -20,7 +19,6 @@ import { type FailureFacts, recover, type Recovery } from './recoverability.ts'
 export interface RecoveriesHost {
   readonly clock: Clock
   readonly logger: Logger
-  readonly signals: Signals
   readonly burials: Burials
   readonly options: ResilienceOptions
   readonly intake: IntakePause | undefined
@@ -111,7 +109,6 @@ export class Recoveries {
         // Whoever reads the letter sees what it was refused for, after its attempts.
         if (isRefusal && message.kind === 'event') this.#remember(failure, history, error)
         if (!isStored) this.#host.burials.bury(failure, history.errors, reason)
-        this.#host.signals.report('buslane.dead_lettered', 1, { type: message.type, reason })
         return { action: 'fail', reason, error }
       }
     }
