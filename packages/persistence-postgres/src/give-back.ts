@@ -28,7 +28,7 @@ export const giveBackAll = async (
     const [row] = await context.db.run(giveBackStatement(context, worker))
     const count = row?.count ?? 0
     total += count
-    if (row?.given_up != null) givenUp.push(...(JSON.parse(row.given_up) as GivenUp[]))
+    if (row?.given_up) givenUp.push(...(JSON.parse(row.given_up) as GivenUp[]))
     if (count < BATCH) break
   }
   return { count: total, givenUp }
