@@ -100,4 +100,4 @@ export const decode = <M extends Message>(message: M, definition: AnyDefinition)
 }
 
 const nameOf = (message: { readonly kind?: unknown; readonly type?: unknown } | null | undefined): string =>
-  typeof message?.kind === 'string' ? `the ${message.kind} '${message.type}'` : describe(message)
+  typeof message?.kind === 'string' ? `the ${message.kind} '${String(message.type)}'` : describe(message)
