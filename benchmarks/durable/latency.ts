@@ -43,7 +43,7 @@ const timesOf = async (open: OpenQueue, perSecond: number, seconds: number): Pro
   const sentAt: number[] = []
   const times: number[] = []
   let handled = 0
-  const stop = await open.startHandling((n) => {
+  const handling = await open.startHandling((n) => {
     handled++
     if (n >= warmUps) times.push(performance.now() - sentAt[n]!)
   })
@@ -57,7 +57,7 @@ const timesOf = async (open: OpenQueue, perSecond: number, seconds: number): Pro
   }
   await Promise.all(publishes)
   for (const until = performance.now() + GRACE_MS; handled < count && performance.now() < until;) await sleep(10)
-  await stop()
+  await handling.stop()
   if (handled < count) throw new Error(`${handled} of ${count} messages were handled`)
   return times
 }

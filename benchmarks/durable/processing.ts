@@ -28,7 +28,7 @@ const requireNoneLeft = async (open: OpenQueue): Promise<void> => {
 /** Publishes all, handles and completes them: from the first publish to the last completion. */
 export const publishAndHandle = async (open: OpenQueue, count: number): Promise<number> => {
   const { handle, done } = countdown(count)
-  const stop = await open.startHandling(handle)
+  const handling = await open.startHandling(handle)
   const rate = await rateOfAll(count, async () => {
     let n = 0
     const publisher = async (): Promise<void> => {
@@ -36,7 +36,7 @@ export const publishAndHandle = async (open: OpenQueue, count: number): Promise<
     }
     await Promise.all(Array.from({ length: Math.min(count, PUBLISHERS) }, publisher))
     await done
-    await stop()
+    await handling.stop()
   })
   await requireNoneLeft(open)
   return rate
@@ -47,9 +47,9 @@ const handleLoaded = async (open: OpenQueue, count: number): Promise<number> => 
   for (let from = 0; from < count; from += LOAD) await open.publishMany!(from, Math.min(LOAD, count - from))
   const { handle, done } = countdown(count)
   const rate = await rateOfAll(count, async () => {
-    const stop = await open.startHandling(handle)
+    const handling = await open.startHandling(handle)
     await done
-    await stop()
+    await handling.stop()
   })
   await requireNoneLeft(open)
   return rate

@@ -11,11 +11,18 @@ export interface DurableQueue {
   readonly name: string
   /** What it does not do, or how it differs. */
   readonly caveat: string
-  /** Begins empty, with a pool of {@link CONNECTIONS}. */
-  open(servers: Servers): Promise<OpenQueue>
+  /** Begins empty, unless another process has begun; with a pool of {@link CONNECTIONS}. */
+  open(servers: Servers, begins?: 'empty' | 'as it is'): Promise<OpenQueue>
 }
 
 export type Handle = (n: number) => Promise<void> | void
+
+export interface Handling {
+  /** Ends it, and waits until what was handled is written. */
+  stop(): Promise<void>
+  /** Settles if it ends by itself. Absent where it goes on whatever happens. */
+  readonly ended?: Promise<unknown>
+}
 
 export interface OpenQueue {
   /** Resolves when it is stored. */
@@ -24,8 +31,8 @@ export interface OpenQueue {
   publishMany?(from: number, count: number): Promise<unknown>
   /** In the caller's transaction. */
   publishIn?(client: pg.PoolClient, n: number): Promise<unknown>
-  /** Begins to handle what is there and what comes; the answer stops that. */
-  startHandling(handle: Handle): Promise<() => Promise<void>>
+  /** Begins to handle what is there and what comes. */
+  startHandling(handle: Handle): Promise<Handling>
   /** How many are stored. */
   left(): Promise<number>
   clear(): Promise<void>

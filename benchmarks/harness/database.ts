@@ -8,8 +8,6 @@ import pg from 'pg'
 export interface Database {
   readonly url: string
   readonly version: string
-  /** Stops and starts it, as an update does. Absent for a server that is not ours. */
-  restart?(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -17,6 +15,11 @@ export interface Database {
 export const startDatabase = async (): Promise<Database> => {
   const given = process.env['BUSLANE_TEST_DATABASE_URL']
   if (given) return { url: given, version: await versionOf(given), stop: () => Promise.resolve() }
+  return startOwnDatabase()
+}
+
+/** One that can be restarted, whatever the environment says. */
+export const startOwnDatabase = async (): Promise<Database & { restart(): Promise<void> }> => {
   const folder = await mkdtemp(path.join(tmpdir(), 'buslane-bench-'))
   await chmod(folder, 0o755) // the server may run as another user
   const port = await freePort()
@@ -44,6 +47,7 @@ export const startDatabase = async (): Promise<Database> => {
   return {
     url,
     version: await versionOf(url),
+    /** Stops and starts it, as an update of the server does. */
     async restart() {
       await postgres.stop()
       await postgres.start()

@@ -3,6 +3,8 @@ import type { Scale } from './section.ts'
 /** One side of a duel: does its work for a number of operations, and throws if not all of it was done. */
 export interface Contender {
   run(operations: number): Promise<void>
+  /** The number of operations is a multiple of that. Default 1,000. */
+  readonly step?: number | undefined
   close?(): Promise<void>
 }
 
@@ -31,14 +33,15 @@ const milliseconds: Readonly<Record<'wall' | 'processor', () => number>> = {
 /** Warms a side up and finds out how many operations fill a slice, so that slow and fast sides take equally long. */
 const operationsOf = async (side: Contender, scale: Scale): Promise<number> => {
   const startedAt = performance.now()
-  let operations = 1000
+  const { step = 1000 } = side
+  let operations = step
   for (;;) {
     const before = performance.now()
     await side.run(operations)
     const took = performance.now() - before
     if (performance.now() - startedAt >= WARM_UP_MS[scale] && took > 0) {
       const fitting = (operations * SLICE_MS[scale]) / took
-      return Math.max(1000, Math.round(fitting / 1000) * 1000)
+      return Math.max(step, Math.round(fitting / step) * step)
     }
     if (took < SLICE_MS[scale] / 2) operations *= 2
   }

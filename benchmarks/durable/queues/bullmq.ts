@@ -11,12 +11,13 @@ export const bullmq: DurableQueue = {
   name: 'BullMQ',
   caveat:
     'on Redis: no transaction with your rows, and how much a power cut takes is up to appendfsync; one handler per job, no groups',
-  async open({ redisUrl }) {
+  async open({ redisUrl }, begins = 'empty') {
     if (redisUrl === undefined) throw new Error('BullMQ needs a Redis')
     const connection = new Redis(redisUrl, { maxRetriesPerRequest: null })
     const options = { connection, prefix: PREFIX }
+    connection.on('error', () => undefined)
     const queue = new Queue<Work, void>(QUEUE, { ...options, defaultJobOptions: { removeOnComplete: true } })
-    await queue.obliterate({ force: true })
+    if (begins === 'empty') await queue.obliterate({ force: true })
     return {
       publish: (n) => queue.add(NAME, workOf(n)),
       publishMany: (from, count) =>
@@ -29,7 +30,7 @@ export const bullmq: DurableQueue = {
         const worker = new Worker<Work, void>(QUEUE, process, { ...options, concurrency: 100 })
         worker.on('error', () => undefined)
         await worker.waitUntilReady()
-        return () => worker.close()
+        return { stop: () => worker.close() }
       },
       left: async () => {
         const { waiting, active, delayed, prioritized } = await queue.getJobCounts()

@@ -31,8 +31,12 @@ interface Variant {
   readonly far?: boolean
 }
 
-const openBus = async ({ schema, lane, far = false }: Variant, url: string): Promise<OpenQueue> => {
-  const pool = await freshPool(url, schema)
+const openBus = async (
+  { schema, lane, far = false }: Variant,
+  url: string,
+  dropped: readonly string[],
+): Promise<OpenQueue> => {
+  const pool = await freshPool(url, ...dropped)
   const publisher = storedBus(pool, { schema, lane })
   await publisher.start()
   const handler = far ? storedBus(await freshPool(url), { schema, lane }) : publisher
@@ -42,10 +46,11 @@ const openBus = async ({ schema, lane, far = false }: Variant, url: string): Pro
     publishIn: (client, n) => publisher.publish(Ticked(workOf(n)), { transaction: client }),
     startHandling: async (handle) => {
       const registrations = handleInSteps(handler, handle)
-      return async () => {
+      const stop = async (): Promise<void> => {
         await handler.idle()
         for (const registration of registrations) registration[Symbol.dispose]()
       }
+      return { stop }
     },
     left: () => countRows(pool, `${schema}.events`),
     clear: async () => void (await pool.query(`truncate ${schema}.events, ${schema}.lanes`)),
@@ -60,7 +65,8 @@ const openBus = async ({ schema, lane, far = false }: Variant, url: string): Pro
 const queue = (variant: Variant): DurableQueue => ({
   name: variant.name,
   caveat: '',
-  open: ({ databaseUrl }) => openBus(variant, databaseUrl),
+  open: ({ databaseUrl }, begins = 'empty') =>
+    openBus(variant, databaseUrl, begins === 'empty' ? [variant.schema] : []),
 })
 
 /** Events without an order between them, as the jobs of the peers. */

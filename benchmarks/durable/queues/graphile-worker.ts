@@ -9,8 +9,8 @@ const SCHEMA = 'bench_graphile'
 export const graphileWorker: DurableQueue = {
   name: 'graphile-worker',
   caveat: 'one handler per job, no groups; after a crash a job waits 4 hours for its lock to expire',
-  async open({ databaseUrl }) {
-    const pool = await freshPool(databaseUrl, SCHEMA)
+  async open({ databaseUrl }, begins = 'empty') {
+    const pool = await freshPool(databaseUrl, ...(begins === 'empty' ? [SCHEMA] : []))
     const preset = {
       worker: {
         schema: SCHEMA,
@@ -35,7 +35,7 @@ export const graphileWorker: DurableQueue = {
           await handle(n)
         }
         const runner = await run({ pgPool: pool, preset, taskList: { tick }, noHandleSignals: true })
-        return () => runner.stop()
+        return { stop: () => runner.stop(), ended: runner.promise }
       },
       left: () => countRows(pool, `${SCHEMA}._private_jobs`),
       clear: async () => void (await pool.query(`truncate ${SCHEMA}._private_jobs`)),

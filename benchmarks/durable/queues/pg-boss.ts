@@ -11,9 +11,9 @@ const WORK = { batchSize: 500, burstWhenBatchFull: true, localConcurrency: 2, po
 export const pgBoss: DurableQueue = {
   name: 'pg-boss',
   caveat:
-    'one handler per job, no groups; after a crash a job waits 15 minutes for its expiry, unless it has heartbeats (of 10 s at least)',
-  async open({ databaseUrl }) {
-    const pool = await freshPool(databaseUrl, SCHEMA)
+    'one handler per job, no groups; after a crash a job waits for its heartbeat to run out (10 s at least) and for the next supervision (1 minute)',
+  async open({ databaseUrl }, begins = 'empty') {
+    const pool = await freshPool(databaseUrl, ...(begins === 'empty' ? [SCHEMA] : []))
     const boss = new PgBoss({
       connectionString: databaseUrl,
       schema: SCHEMA,
@@ -22,7 +22,7 @@ export const pgBoss: DurableQueue = {
     })
     boss.on('error', () => undefined)
     await boss.start()
-    await boss.createQueue(QUEUE, { notify: true })
+    await boss.createQueue(QUEUE, { notify: true, heartbeatSeconds: 10 })
     return {
       publish: (n) => boss.send(QUEUE, workOf(n)),
       publishMany: (from, count) =>
@@ -34,12 +34,13 @@ export const pgBoss: DurableQueue = {
         boss.send(QUEUE, workOf(n), { db: { executeSql: (text, values) => client.query(text, values) } }),
       async startHandling(handle) {
         const id = await boss.work<Work>(QUEUE, WORK, async (jobs) => {
-          for (const { data } of jobs) {
+          const work = async ({ n }: Work): Promise<void> => {
             for (let step = 1; step < STEPS; step++) await Promise.resolve()
-            await handle(data.n)
+            await handle(n)
           }
+          await Promise.all(jobs.map(({ data }) => work(data)))
         })
-        return () => boss.offWork(QUEUE, { id })
+        return { stop: () => boss.offWork(QUEUE, { id, wait: true }) }
       },
       left: async () => {
         const { rows } = await pool.query<{ count: string }>(
