@@ -60,13 +60,29 @@ const conformance: Step = {
   counts: 'script',
 }
 const links = script('links', 'check-links')
+const guarantees = script('guarantees', 'check-guarantees')
 const browser: Step = { name: 'browser', command: ['node', 'packages/core/test-browser/run.ts'], counts: 'script' }
 const examples = packagesUnder('examples')
   .filter(({ manifest }) => manifest.scripts?.['check'] !== undefined)
   .map((pkg) => command(`example-${path.basename(pkg.path)}`, 'pnpm', '--dir', pkg.path, 'run', 'check'))
 
 const plans: Readonly<Record<string, readonly Step[]>> = {
-  check: [format, lint, types, tests, docsCode, build, packages, unused, arrows, size, conformance, links, ...examples],
+  check: [
+    format,
+    lint,
+    types,
+    tests,
+    docsCode,
+    build,
+    packages,
+    unused,
+    arrows,
+    size,
+    conformance,
+    links,
+    guarantees,
+    ...examples,
+  ],
   test: [tests, onNode(22), onNode(26), browser, docsCode, ...examples],
 }
 
