@@ -21,14 +21,14 @@ export const sweep = async (context: StoreContext): Promise<Tended> => {
       select worker from ${db.workers}
       where dead_at is null and lease_until < ${NOW} order by worker for update skip locked))
     returning worker`)
-  const rescued = await giveBackAll(context, undefined, {
+  const { count: rescued, givenUp } = await giveBackAll(context, undefined, {
     maxBatches: MAX_BATCHES,
     thorough: context.sweeps++ % THOROUGH_EVERY === 0,
   })
   await buryWorker(context, undefined)
   await purge(context)
   if (rescued > 0) context.hint()
-  return { readied: 0, rescued, deadWorkers: dead.length, nextDueInMs: await nextDueInMs(context) }
+  return { readied: 0, rescued, deadWorkers: dead.length, nextDueInMs: await nextDueInMs(context), givenUp }
 }
 
 /** Forgets keys of events that settled long ago. Index idempotency_expiry. */

@@ -20,7 +20,8 @@ export interface Tables {
  */
 type EventState = 'scheduled' | 'retrying' | 'ready' | 'running' | 'unhandled' | 'undecodable' | 'dead'
 
-interface MessageColumns {
+/** The columns of a message, in whichever table. */
+export interface MessageColumns {
   kind: 'event' | 'command'
   id: string
   type: string
