@@ -11,6 +11,7 @@ export interface Tables {
   dead_letters: DeadLettersTable
   idempotency: IdempotencyTable
   event_log: EventLogTable
+  approvals: ApprovalsTable
 }
 
 /**
@@ -129,4 +130,18 @@ interface IdempotencyTable {
 export interface EventLogTable extends MessageColumns {
   position: Generated<string>
   logged_at: number
+}
+
+export interface ApprovalsTable {
+  id: string
+  /** They are listed in the order in which they came. */
+  key: Generated<string>
+  revision: number
+  status: string
+  type: string
+  session_id: string
+  /** JSON, byte for byte as it was given. */
+  record: string
+  added_at: number
+  updated_at: number
 }
