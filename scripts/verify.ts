@@ -11,13 +11,13 @@
 import { spawnSync } from 'node:child_process'
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { addTallies, tallyLine, type Tally } from './tally.ts'
+import { addTallies, SKIPPED, tallyLine, type Tally } from './tally.ts'
 import { packagesUnder, root } from './workspace.ts'
 
 interface Step {
   readonly name: string
   readonly command: readonly string[]
-  /** `script`: the command writes its count with tally.ts. `vitest`: it is Vitest. `exit`: it counts as one. */
+  /** `script`: the command writes its count with tally.ts. `vitest`: it is Vitest. `exit`: it counts as one, 77 as skipped. */
   readonly counts: 'script' | 'vitest' | 'exit'
 }
 
@@ -60,13 +60,31 @@ const conformance: Step = {
   counts: 'script',
 }
 const links = script('links', 'check-links')
+const guarantees = script('guarantees', 'check-guarantees')
 const browser: Step = { name: 'browser', command: ['node', 'packages/core/test-browser/run.ts'], counts: 'script' }
 const examples = packagesUnder('examples')
   .filter(({ manifest }) => manifest.scripts?.['check'] !== undefined)
   .map((pkg) => command(`example-${path.basename(pkg.path)}`, 'pnpm', '--dir', pkg.path, 'run', 'check'))
+const copies = script('example-copies', 'check-copies')
 
 const plans: Readonly<Record<string, readonly Step[]>> = {
-  check: [format, lint, types, tests, docsCode, build, packages, unused, arrows, size, conformance, links, ...examples],
+  check: [
+    format,
+    lint,
+    types,
+    tests,
+    docsCode,
+    build,
+    packages,
+    unused,
+    arrows,
+    size,
+    conformance,
+    links,
+    guarantees,
+    ...examples,
+    copies,
+  ],
   test: [tests, onNode(22), onNode(26), browser, docsCode, ...examples],
 }
 
@@ -108,8 +126,10 @@ function readVitest(report: VitestReport): Result {
   }
 }
 
-function readResult(file: string, step: Step, ok: boolean): Result {
+function readResult(file: string, step: Step, status: number | null): Result {
   let found: Result = { passed: 0, failed: 0, skipped: 0, failures: [] }
+  if (step.counts === 'exit' && status === SKIPPED) return { ...found, skipped: 1 }
+  let ok = status === 0
   if (step.counts === 'exit') found = { ...found, passed: ok ? 1 : 0 }
   else {
     try {
@@ -144,7 +164,7 @@ function runStep(step: Step): Result {
     env: { ...process.env, BUSLANE_TALLY: countFile, TURBO_TELEMETRY_DISABLED: '1' },
   })
   if (error !== undefined) console.error(error.message)
-  const result = readResult(countFile, step, status === 0)
+  const result = readResult(countFile, step, status)
   writeFileSync(resultFile, JSON.stringify(result))
   return result
 }

@@ -48,7 +48,9 @@ export const giveBack = (db: Database, row: Row): DeadReason | undefined => {
   return undefined
 }
 
-const withoutPayload = ({ payload: _, ...message }: StoredMessage): GivenUp['message'] => message
+const withoutPayload = ({ kind, id, type, version, sessionId, headers }: StoredMessage): GivenUp['message'] => {
+  return { kind, id, type, version, sessionId, headers }
+}
 
 const reasonToGiveUp = (row: Row): DeadReason | undefined => {
   if (row.onCrash === 'fail') return 'interrupted'
