@@ -4,8 +4,9 @@ import { environment } from './harness/environment.ts'
 import { helpText, type Options, readOptions, UsageError } from './harness/options.ts'
 import { inOwnProcess, profilesFolder } from './harness/processes.ts'
 import { findRedis, type RedisServer } from './harness/redis.ts'
-import { readResults, type SectionResults, writeResults } from './harness/results.ts'
+import { readResults, type Results, type SectionResults, writeResults } from './harness/results.ts'
 import type { Result, Section, Setting } from './harness/section.ts'
+import { writeReport } from './report/files.ts'
 import { terminalLine } from './report/terminal.ts'
 import { sections } from './sections/index.ts'
 
@@ -14,6 +15,7 @@ interface Servers {
   readonly redis: RedisServer | undefined
 }
 
+const folder = import.meta.dirname
 let failures = 0
 
 const measureSection = async (
@@ -40,6 +42,10 @@ const measureSection = async (
   return { environment: at, results }
 }
 
+/** As the sections are, whatever was measured last; what is no section any more goes. */
+const inOrder = (results: Results): Results =>
+  Object.fromEntries(sections.flatMap(({ name }) => (results[name] === undefined ? [] : [[name, results[name]]])))
+
 const run = async (options: Options): Promise<void> => {
   const needed = options.sections.some(({ needsDatabase }) => needsDatabase)
   const servers: Servers = needed
@@ -52,8 +58,11 @@ const run = async (options: Options): Promise<void> => {
     await servers.database?.stop()
   }
   if (options.profiles) console.log(`\nProfiles are in ${profilesFolder}`)
-  if (options.output === undefined) return
-  writeResults(options.output, { ...readResults(options.output), ...found })
+  if (!options.writes) return
+  if (failures > 0) return console.error('Nothing is written, because a task failed')
+  writeResults(folder, inOrder({ ...readResults(folder), ...found }))
+  writeReport()
+  console.log('\nWritten: benchmarks/RESULTS.md, results.json, plots, and the tables of READMEs')
 }
 
 try {

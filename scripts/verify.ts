@@ -59,14 +59,32 @@ const conformance: Step = {
   command: ['node', '--conditions=@buslane/source', 'scripts/conformance-tables.ts'],
   counts: 'script',
 }
+const figures = script('figures', 'figures')
 const links = script('links', 'check-links')
+const gate: Step = { name: 'gate', command: ['node', 'benchmarks/gate.ts'], counts: 'script' }
 const browser: Step = { name: 'browser', command: ['node', 'packages/core/test-browser/run.ts'], counts: 'script' }
 const examples = packagesUnder('examples')
   .filter(({ manifest }) => manifest.scripts?.['check'] !== undefined)
   .map((pkg) => command(`example-${path.basename(pkg.path)}`, 'pnpm', '--dir', pkg.path, 'run', 'check'))
 
 const plans: Readonly<Record<string, readonly Step[]>> = {
-  check: [format, lint, types, tests, docsCode, build, packages, unused, arrows, size, conformance, links, ...examples],
+  check: [
+    format,
+    lint,
+    types,
+    tests,
+    docsCode,
+    build,
+    packages,
+    unused,
+    arrows,
+    size,
+    conformance,
+    figures,
+    links,
+    gate,
+    ...examples,
+  ],
   test: [tests, onNode(22), onNode(26), browser, docsCode, ...examples],
 }
 

@@ -13,7 +13,7 @@ interface Side {
   readonly name: string
   readonly caveat: string
   readonly goal?: number | undefined
-  rate(): Promise<number>
+  readonly rate: () => Promise<number>
 }
 
 interface Contest {

@@ -16,7 +16,7 @@ export interface PluginContest {
   readonly keeps?: number | undefined
   /** What the plugin may add to one handler call, in nanoseconds. */
   readonly atMostNs?: number | undefined
-  plugin(): Promise<Plugin>
+  readonly plugin: () => Promise<Plugin>
 }
 
 const sideWith = async (shape: PluginContest['shape'], plugins: readonly Plugin[]): Promise<Contender> => {

@@ -13,6 +13,7 @@ export const durable: Section = {
     { name: 'processing', measure: async (setting) => (await import('../durable/processing.ts')).processing(setting) },
     { name: 'latency', measure: async (setting) => (await import('../durable/latency.ts')).latency(setting) },
     { name: 'burden', measure: async (setting) => (await import('../durable/burden.ts')).burden(setting) },
+    { name: 'snapshot', measure: async (setting) => (await import('../durable/burden.ts')).snapshot(setting) },
     { name: 'takeover', measure: async (setting) => (await import('../durable/takeover.ts')).takeover(setting) },
   ],
 }
