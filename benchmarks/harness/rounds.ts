@@ -22,8 +22,8 @@ interface RoundsOptions {
 }
 
 /** How long one side of a round takes, about. */
-const SLICE_MS: Readonly<Record<Scale, number>> = { quick: 4, normal: 50, full: 80 }
-const WARM_UP_MS: Readonly<Record<Scale, number>> = { quick: 10, normal: 250, full: 500 }
+const SLICE_MS: Readonly<Record<Scale, number>> = { quick: 4, normal: 40, full: 80 }
+const WARM_UP_MS: Readonly<Record<Scale, number>> = { quick: 10, normal: 200, full: 500 }
 
 const milliseconds: Readonly<Record<'wall' | 'processor', () => number>> = {
   wall: () => performance.now(),

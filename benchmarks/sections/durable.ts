@@ -6,7 +6,7 @@ export const durable: Section = {
   about:
     'All on one server, with pools of 20 connections; messages of about a hundred bytes. Limits are statements on a table with the same columns and one index. ' +
     'Peers are set up as their documentation advises for throughput: local queues, batches, notifications.',
-  rounds: { quick: 1, normal: 3, full: 7 },
+  rounds: { quick: 1, normal: 3, full: 5 },
   needsDatabase: true,
   tasks: () => [
     { name: 'publishing', measure: async (setting) => (await import('../durable/publishing.ts')).publishing(setting) },
