@@ -2,30 +2,20 @@
  * Packs every public package as it would be published and looks at the tarball: publint, Are The Types Wrong (for
  * ESM users), and that nothing but the build, the README and the licence is in it. Run it after `pnpm build`.
  */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { checkPackage, createPackageFromTarballData, type ResolutionKind } from '@arethetypeswrong/core'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
+import { pack } from './pack.ts'
 import { finish } from './tally.ts'
-import { packagesUnder, type Package } from './workspace.ts'
+import { publicPackages } from './workspace.ts'
 
 /** The packages are ESM only: a `require` from a CommonJS file without Node 22's require(esm) is not served. */
 const esmOnly: ReadonlySet<ResolutionKind> = new Set(['node16-esm', 'bundler'])
 
 const expectedFiles = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/.+\.(js|d\.ts))$/
-
-function pack(pkg: Package, destination: string): Buffer {
-  const output = execFileSync('pnpm', ['pack', '--json', '--pack-destination', destination], {
-    cwd: pkg.folder,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const { filename } = JSON.parse(output) as { filename: string }
-  return readFileSync(path.resolve(destination, filename))
-}
 
 async function problemsOfPublint(tarball: Buffer): Promise<string[]> {
   const contents = tarball.buffer.slice(tarball.byteOffset, tarball.byteOffset + tarball.byteLength) as ArrayBuffer
@@ -57,8 +47,8 @@ function problemsOfContents(tarball: Buffer): string[] {
 const destination = mkdtempSync(path.join(tmpdir(), 'buslane-pack-'))
 let passed = 0
 let failed = 0
-for (const pkg of packagesUnder('packages').filter(({ manifest }) => manifest.private !== true)) {
-  const tarball = pack(pkg, destination)
+for (const pkg of publicPackages()) {
+  const tarball = readFileSync(pack(pkg, destination))
   for (const check of [problemsOfPublint, problemsOfTypes, problemsOfContents]) {
     const problems = await check(tarball)
     if (problems.length === 0) passed += 1

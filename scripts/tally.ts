@@ -7,6 +7,9 @@ export interface Tally {
   readonly skipped: number
 }
 
+/** What a check exits with that cannot run on this machine, as under automake. */
+export const SKIPPED = 77
+
 export function addTallies(tallies: readonly Tally[]): Tally {
   return {
     passed: tallies.reduce((sum, tally) => sum + tally.passed, 0),

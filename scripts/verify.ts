@@ -11,13 +11,13 @@
 import { spawnSync } from 'node:child_process'
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { addTallies, tallyLine, type Tally } from './tally.ts'
+import { addTallies, SKIPPED, tallyLine, type Tally } from './tally.ts'
 import { packagesUnder, root } from './workspace.ts'
 
 interface Step {
   readonly name: string
   readonly command: readonly string[]
-  /** `script`: the command writes its count with tally.ts. `vitest`: it is Vitest. `exit`: it counts as one. */
+  /** `script`: the command writes its count with tally.ts. `vitest`: it is Vitest. `exit`: it counts as one, 77 as skipped. */
   readonly counts: 'script' | 'vitest' | 'exit'
 }
 
@@ -62,10 +62,12 @@ const conformance: Step = {
 const figures = script('figures', 'figures')
 const links = script('links', 'check-links')
 const gate: Step = { name: 'gate', command: ['node', 'benchmarks/gate.ts'], counts: 'script' }
+const guarantees = script('guarantees', 'check-guarantees')
 const browser: Step = { name: 'browser', command: ['node', 'packages/core/test-browser/run.ts'], counts: 'script' }
 const examples = packagesUnder('examples')
   .filter(({ manifest }) => manifest.scripts?.['check'] !== undefined)
   .map((pkg) => command(`example-${path.basename(pkg.path)}`, 'pnpm', '--dir', pkg.path, 'run', 'check'))
+const copies = script('example-copies', 'check-copies')
 
 const plans: Readonly<Record<string, readonly Step[]>> = {
   check: [
@@ -82,21 +84,61 @@ const plans: Readonly<Record<string, readonly Step[]>> = {
     conformance,
     figures,
     links,
+    guarantees,
     gate,
     ...examples,
+    copies,
   ],
   test: [tests, onNode(22), onNode(26), browser, docsCode, ...examples],
 }
 
-function readTally(file: string, step: Step, ok: boolean): Tally {
-  const found = { passed: 0, failed: 0, skipped: 0 }
-  if (step.counts === 'exit') found.passed = ok ? 1 : 0
+/** What a step found. `failures` are told again at the very end, where a long log is read first. */
+interface Result extends Tally {
+  readonly failures: readonly string[]
+}
+
+/** The part of Vitest's JSON report that is read. */
+interface VitestReport {
+  readonly numPassedTests: number
+  readonly numFailedTests: number
+  readonly numPendingTests: number
+  readonly numTodoTests: number
+  readonly testResults: readonly {
+    readonly name: string
+    readonly status: string
+    readonly message: string
+    readonly assertionResults: readonly {
+      readonly status: string
+      readonly fullName: string
+      readonly failureMessages: readonly string[] | null
+    }[]
+  }[]
+}
+
+function readVitest(report: VitestReport): Result {
+  const failures = report.testResults.flatMap((file) => {
+    const name = path.relative(root, file.name)
+    const tests = file.assertionResults.filter(({ status }) => status === 'failed')
+    if (tests.length === 0 && file.status === 'failed') return [`${name}\n${file.message}`]
+    return tests.map((test) => `${name} > ${test.fullName}\n${test.failureMessages?.join('\n') ?? ''}`)
+  })
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests,
+    skipped: report.numPendingTests + report.numTodoTests,
+    failures: failures.map((failure) => failure.trim().split('\n').slice(0, 12).join('\n')),
+  }
+}
+
+function readResult(file: string, step: Step, status: number | null): Result {
+  let found: Result = { passed: 0, failed: 0, skipped: 0, failures: [] }
+  if (step.counts === 'exit' && status === SKIPPED) return { ...found, skipped: 1 }
+  let ok = status === 0
+  if (step.counts === 'exit') found = { ...found, passed: ok ? 1 : 0 }
   else {
     try {
-      const report = JSON.parse(readFileSync(file, 'utf8')) as Record<string, number>
-      found.passed = report['passed'] ?? report['numPassedTests'] ?? 0
-      found.failed = report['failed'] ?? report['numFailedTests'] ?? 0
-      found.skipped = report['skipped'] ?? (report['numPendingTests'] ?? 0) + (report['numTodoTests'] ?? 0)
+      const report: unknown = JSON.parse(readFileSync(file, 'utf8'))
+      found = step.counts === 'vitest' ? readVitest(report as VitestReport) : { ...found, ...(report as Tally) }
     } catch (error) {
       console.error(`${step.name}: left no count`, error)
       ok = false
@@ -106,7 +148,7 @@ function readTally(file: string, step: Step, ok: boolean): Tally {
   return ok ? found : { ...found, failed: Math.max(found.failed, 1) }
 }
 
-function runStep(step: Step): Tally {
+function runStep(step: Step): Result {
   const resultFile = path.join(resultsFolder, `${step.name}.json`)
   const countFile = path.join(resultsFolder, `${step.name}.count`)
   if (sharedResults !== undefined) {
@@ -126,17 +168,26 @@ function runStep(step: Step): Tally {
     env: { ...process.env, BUSLANE_TALLY: countFile, TURBO_TELEMETRY_DISABLED: '1' },
   })
   if (error !== undefined) console.error(error.message)
-  const tally = readTally(countFile, step, status === 0)
-  writeFileSync(resultFile, JSON.stringify(tally))
-  return tally
+  const result = readResult(countFile, step, status)
+  writeFileSync(resultFile, JSON.stringify(result))
+  return result
 }
 
-function readResults(pattern: string): Tally[] {
-  return globSync(pattern).map((file) => JSON.parse(readFileSync(file, 'utf8')) as Tally)
+function readResults(pattern: string): Result[] {
+  return globSync(pattern).map((file) => JSON.parse(readFileSync(file, 'utf8')) as Result)
+}
+
+/** What failed, by step. */
+function tellFailures(step: string, { failed, failures }: Result): void {
+  if (failed === 0) return
+  console.log(`\nFAILED in ${step}: ${failures.length === 0 ? 'see its output above' : ''}`)
+  for (const failure of failures) console.log(`- ${failure.replaceAll('\n', '\n    ')}`)
 }
 
 const [plan = '', ...names] = process.argv.slice(2)
 if (plan === 'total') {
+  for (const file of globSync(path.join(resultsFolder, '*.json')).toSorted())
+    for (const result of readResults(file)) tellFailures(path.basename(file, '.json'), result)
   console.log(tallyLine(addTallies(readResults(path.join(resultsFolder, '*.json')))))
   process.exit()
 }
@@ -150,14 +201,16 @@ if (steps.length === 0) {
 
 mkdirSync(resultsFolder, { recursive: true })
 const startedAt = performance.now()
-const results = steps.map((step) => ({ step, startedAt: performance.now(), tally: runStep(step) }))
+const results = steps.map((step) => ({ step, result: runStep(step) }))
 const seconds = Math.round((performance.now() - startedAt) / 1000)
 if (sharedResults === undefined) rmSync(resultsFolder, { recursive: true })
 
 console.log()
-for (const { step, tally } of results)
-  console.log(`${tally.failed > 0 ? 'FAILED' : 'ok    '} ${step.name.padEnd(22)} ${tallyLine(tally)}`)
-const total = addTallies(results.map(({ tally }) => tally))
+for (const { step, result } of results) tellFailures(step.name, result)
+console.log()
+for (const { step, result } of results)
+  console.log(`${result.failed > 0 ? 'FAILED' : 'ok    '} ${step.name.padEnd(22)} ${tallyLine(result)}`)
+const total = addTallies(results.map(({ result }) => result))
 console.log(`\npnpm ${plan} took ${seconds} s`)
 console.log(sharedResults === undefined ? tallyLine(total) : `pnpm ${plan} - ${tallyLine(total)}`)
 if (total.failed > 0) process.exitCode = 1

@@ -7,6 +7,7 @@ interface Manifest {
   readonly name: string
   readonly private?: boolean
   readonly dependencies?: Readonly<Record<string, string>>
+  readonly devDependencies?: Readonly<Record<string, string>>
   readonly peerDependencies?: Readonly<Record<string, string>>
   readonly optionalDependencies?: Readonly<Record<string, string>>
   readonly exports?: Readonly<Record<string, Readonly<Record<string, string>>>>
@@ -37,6 +38,10 @@ export function packagesUnder(...folders: readonly string[]): Package[] {
       manifest: JSON.parse(readFileSync(path.join(root, file), 'utf8')) as Manifest,
     }))
 }
+
+/** The packages that are published. */
+export const publicPackages = (): Package[] =>
+  packagesUnder('packages').filter(({ manifest }) => manifest.private !== true)
 
 export function entryPointsOf({ folder, manifest }: Package): EntryPoint[] {
   return Object.entries(manifest.exports ?? {})

@@ -82,7 +82,7 @@ export const snapshot = async (setting: Setting): Promise<readonly Result[]> => 
       kind: 'duel',
       contest: `publish, handle and complete ${count.toLocaleString('en')} events beside an open transaction`,
       rival: unburdened.name,
-      caveat: 'Buslane itself; once each, one after the other; slower the longer the transaction lasts',
+      caveat: 'Buslane itself; once each, one after the other',
       unit: 'per second',
       ours: [beside],
       theirs: [without],

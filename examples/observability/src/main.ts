@@ -1,17 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Desk, feed, Journal, knownFrom, readDeliveries, simulatedServices } from '@buslane/example-webhook-desk'
-import { memoryPersistence } from '@buslane/persistence-memory'
 import { telemetry } from '@buslane/telemetry'
 import { check } from './check.ts'
 import { OptionError, type Options, readOptions, usage } from './options.ts'
 import { startSdk } from './sdk.ts'
+import { simulatedServices } from './services.ts'
+import { Shop } from './shop.ts'
 import { SpanTally } from './span-tally.ts'
 import { tracedServices } from './traced-services.ts'
 
-const SEED = 1
-const DELIVERIES_ONCE = 120
+const ORDERS_ONCE = 120
 
-/** Runs the desk, and gives the exit code. */
+/** Opens the shop, and gives the exit code. */
 async function run({ once, rate, port, otlp }: Options): Promise<number> {
   const interrupt = new AbortController()
   process.once('SIGINT', () => interrupt.abort())
@@ -20,41 +19,25 @@ async function run({ once, rate, port, otlp }: Options): Promise<number> {
   await using sdk = await startSdk({ port, otlp, also: tally })
   console.log(`Metrics: ${sdk.metricsUrl}`)
 
-  const deliveries = await readDeliveries({ seed: SEED, repeat: 1 })
-  const desk = new Desk({
-    concurrency: 100,
-    journal: new Journal(),
-    services: tracedServices(simulatedServices(SEED)),
-    followUpAfterMs: 300,
-    persistence: memoryPersistence(),
-    durableDeliveries: false,
-    known: knownFrom(deliveries),
+  const shop = new Shop({
+    services: tracedServices(simulatedServices()),
     plugins: [telemetry({ eventLoopDelay: true })],
-    // Telemetry is not told of it, and shows its retries, dead letters and circuits all the same.
-    resilience: {
-      retry: { maxRetries: 1, initialDelayMs: 10 },
-      circuitBreaker: { consecutive: 2, openForMs: 50 },
-      intakePause: { failureRate: 0.5, minimumCalls: 20, windowMs: 10_000, pauseForMs: 5_000 },
-    },
   })
-  await desk.start(() => {})
+  await shop.start()
   try {
-    if (once) {
-      await feed(deliveries.slice(0, DELIVERIES_ONCE), (delivery) => desk.receive(delivery), { rate, signal })
-      await desk.done(signal)
-      await sdk.flush()
-      return await check(tally, sdk.metricsUrl)
+    for (let orders = 0; !once || orders < ORDERS_ONCE; orders++) {
+      await shop.placeOrder()
+      await sleep(rate === 0 ? 0 : 1000 / rate, undefined, { signal })
     }
-    while (!signal.aborted) {
-      await feed(deliveries, (delivery) => desk.receive(delivery), { rate, signal })
-      await sleep(0)
-    }
+    await shop.done(signal)
+    await sdk.flush()
+    return await check(tally, sdk.metricsUrl)
   } catch (error) {
     if (!signal.aborted) throw error
+    return 0
   } finally {
-    await desk.stop(1_000)
+    await shop.stop()
   }
-  return 0
 }
 
 async function main(words: readonly string[]): Promise<number> {

@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util'
 
 export interface Options {
-  /** Whether to run through some deliveries, check what arrived, and end. */
+  /** Whether to run through some orders, check what arrived, and end. */
   readonly once: boolean
-  /** Deliveries per second. */
+  /** Orders per second. */
   readonly rate: number
   /** Where Prometheus finds the metrics; 0 takes any free port. */
   readonly port: number
@@ -19,11 +19,11 @@ export class OptionError extends Error {
 
 export const usage = `Usage: pnpm start [options]
 
-Runs the webhook desk with OpenTelemetry until Ctrl-C.
+Runs a small shop with OpenTelemetry until Ctrl-C.
 
-  --once          runs through 120 deliveries, checks that spans and metrics of
+  --once          runs through 120 orders, checks that spans and metrics of
                   every kind arrived, and ends
-  --rate <n>      deliveries per second (default 5; with --once as fast as it goes)
+  --rate <n>      orders per second (default 5; with --once as fast as it goes)
   --port <n>      where Prometheus finds the metrics (default 9464; with --once any)
   --otlp <url>    sends spans and metrics there, such as http://localhost:4318,
                   instead of writing spans to the console

@@ -28,7 +28,7 @@ export interface Sdk extends AsyncDisposable {
 
 /** Starts OpenTelemetry as an application does; nothing in here knows of Buslane, and nothing of Buslane is told of it. */
 export async function startSdk({ port, otlp, also }: SdkOptions): Promise<Sdk> {
-  const resource = resourceFromAttributes({ 'service.name': 'webhook-desk' })
+  const resource = resourceFromAttributes({ 'service.name': 'shop' })
   const spans = otlp === undefined ? new LineExporter() : new OTLPTraceExporter({ url: `${otlp}/v1/traces` })
   const tracerProvider = new TracerProvider({
     resource,

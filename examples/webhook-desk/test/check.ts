@@ -9,7 +9,7 @@ const main = path.join(import.meta.dirname, '../src/main.ts')
 /** Runs the program, which must be content, and must say `said`. */
 function demo(options: readonly string[], said: string): void {
   console.log(`\n$ pnpm demo ${options.join(' ')}`)
-  const args = ['--conditions=@buslane/source', main, ...options]
+  const args = [...process.execArgv, main, ...options]
   const { status, stdout } = spawnSync(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const text = stdout.toString()
   console.log(text)

@@ -44,7 +44,7 @@ export interface Bus extends AsyncDisposable {
    * when every handler of the group before has settled.
    *
    * @throws {BusError} `INVALID_ARGUMENT` (a priority that is no finite number, a handler of a durable type without a
-   * name), `TYPE_CONFLICT`.
+   * name), `HANDLER_EXISTS` (a second one of its name for a durable type), `TYPE_CONFLICT`.
    */
   on<Input, Output, Durable extends boolean>(
     definition: EventDefinition<Input, Output, Durable>,

@@ -41,7 +41,7 @@ export class Definitions {
       throw invalid(
         typeof message === 'function'
           ? `Expected ${kind === 'event' ? 'an event' : 'a command'}, got its definition: call it to make one`
-          : `Expected ${kind === 'event' ? 'an event' : 'a command'}, not ${describe(message)}`,
+          : `Expected ${kind === 'event' ? 'an event' : 'a command'}, not ${nameOf(message)}`,
       )
     }
     const own = definitionOf(message)
@@ -98,3 +98,6 @@ export const decode = <M extends Message>(message: M, definition: AnyDefinition)
   const parsed = parse(schema, payload, 'INVALID_PAYLOAD', () => `The payload of '${message.type}'`)
   return isThenable(parsed) ? Promise.resolve(parsed).then(build) : build(parsed)
 }
+
+const nameOf = (message: { readonly kind?: unknown; readonly type?: unknown } | null | undefined): string =>
+  typeof message?.kind === 'string' ? `the ${message.kind} '${String(message.type)}'` : describe(message)

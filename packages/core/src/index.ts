@@ -120,6 +120,7 @@ export type {
   DeadReason,
   EventLog,
   EventStore,
+  GivenUp,
   HandlerProgress,
   Inspectable,
   Lease,

@@ -211,6 +211,13 @@ export interface Reported {
   readonly overtaken?: boolean | undefined
 }
 
+/** A message that a store moved to its dead letters by itself, or keeps as `dead`. Its payload is in the letter. */
+export interface GivenUp {
+  readonly message: Omit<StoredMessage, 'payload'>
+  readonly reason: DeadReason
+  readonly progress: Progress
+}
+
 /** What a round of housekeeping did. */
 export interface Tended {
   /** Due, deferred or formerly unhandled events that became ready. */
@@ -221,6 +228,8 @@ export interface Tended {
   readonly deadWorkers: number
   /** In how many milliseconds the next event is due; `undefined` if none is scheduled. */
   readonly nextDueInMs: number | undefined
+  /** What dead workers held and nobody may try again: it is told to who wants to know of dead letters. */
+  readonly givenUp?: readonly GivenUp[] | undefined
 }
 
 /** How a store wants to be driven. All in milliseconds or counts. */

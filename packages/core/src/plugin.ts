@@ -110,8 +110,9 @@ export const installPlugins = (
   engine: Engine,
   plugins: readonly Plugin[],
   bus: Pick<PluginHost, 'name' | 'stats'>,
-): PluginHooks[] =>
-  plugins.map((plugin) => {
+): PluginHooks[] => {
+  if (!Array.isArray(plugins)) throw invalid('plugins must be a list: createBus({ plugins: [...] })')
+  return plugins.map((plugin: Plugin) => {
     if (typeof plugin?.install !== 'function') throw invalid('A plugin must be an object { name, install(host) }')
     const { name } = plugin
     const hooks: PluginHooks = { name, start: [], stop: [] }
@@ -159,3 +160,4 @@ export const installPlugins = (
     }
     return hooks
   })
+}

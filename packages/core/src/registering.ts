@@ -1,6 +1,6 @@
 import type { CommandContext, CommandHandler, EventHandler } from './context.ts'
 import type { Engine } from './engine.ts'
-import { invalid } from './errors.ts'
+import { BusError, invalid } from './errors.ts'
 import { BUS } from './message.ts'
 import type { CommandHandlerOptions, HandlerOptions } from './options.ts'
 import { compilePattern } from './pattern.ts'
@@ -23,6 +23,12 @@ export const registerEvent = (
       options.once
         ? `'once' cannot be promised for '${type}', which is durable: the handler may run in another process`
         : `'${type}' is durable, so its handlers need names that stay: on(..., { name: '...' })`,
+    )
+  }
+  if (durable && engine.routing.hasNamed(type, sessionId, options.name!)) {
+    throw new BusError(
+      'HANDLER_EXISTS',
+      `'${type}' is durable and has a handler named '${options.name}', so another needs another name: on(..., { name: '...' })`,
     )
   }
   if (type.startsWith('buslane.command.')) engine.hearsCommands = true

@@ -271,6 +271,12 @@ export class Routing {
     return entry
   }
 
+  /** Whether the type has a handler of this name in the scope: a store could not tell two apart. */
+  hasNamed(type: string, sessionId: string, name: string): boolean {
+    const wanted = identityOf(type, sessionId, name)
+    return this.plan(type, sessionId).some(({ identity }) => identity === wanted)
+  }
+
   /** A stored command goes the way of an event with one handler, whose name in the store is the command's type. */
   commandPlan(type: string, sessionId: string): Plan {
     const entry = this.command(type, sessionId)

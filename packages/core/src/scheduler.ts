@@ -110,7 +110,7 @@ export const readWhen = (
   clock: Clock,
 ): When => {
   if ((at === undefined) === (delayMs === undefined)) {
-    throw invalid('schedule() needs either { at } or { delayMs }')
+    throw invalid('schedule() needs { at } or { delayMs }, one of the two')
   }
   if (delayMs !== undefined) {
     if (typeof delayMs !== 'number' || !(delayMs >= 0 && delayMs < Infinity)) {

@@ -53,7 +53,9 @@ export interface StoreIntent {
 
 /** A stored message that was moved to the dead letters by this process. */
 export interface Burial {
-  readonly message: Message & { readonly kind: 'event' | 'command' }
+  readonly message: Pick<Message, 'id' | 'type' | 'sessionId' | 'correlationId'> & {
+    readonly kind: 'event' | 'command'
+  }
   readonly reason: DeadReason
   readonly progress: Progress
   readonly error?: StoredError | undefined

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { type BusOptions, createBus, defineEvent, systemClock } from '../src/index.ts'
+import { type BusOptions, createBus, defineCommand, defineEvent, systemClock } from '../src/index.ts'
 import { recordingLogger } from './support/recording-logger.ts'
 import { settle } from './support/virtual-clock.ts'
 
@@ -92,6 +92,35 @@ describe('createBus', () => {
     await expect(bus.publishAndWait(Job(1), { timeoutMs: timeoutMs as number })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
     })
+  })
+
+  it('refuses plugins that are no list', () => {
+    expect(() => createBus({ plugins: { name: 'alone', install() {} } as never })).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('plugins must be a list') }),
+    )
+  })
+
+  it('names the message that is of the wrong kind', async () => {
+    const Do = defineCommand('do')
+    await using bus = createBus()
+    await expect(bus.publish(Do() as never)).rejects.toThrow("Expected an event, not the command 'do'")
+  })
+
+  it('R-DUR-13 refuses a second handler of one name of a durable type, in each scope, until the first is removed', async () => {
+    const Durable = defineEvent('durable', { durable: true })
+    await using bus = createBus()
+    const named = { name: 'ship' }
+    const first = bus.on(Durable, () => {}, named)
+    const taken = expect.objectContaining({
+      code: 'HANDLER_EXISTS',
+      message: expect.stringContaining("'ship'") as string,
+    })
+    expect(() => bus.on(Durable, () => {}, named)).toThrow(taken)
+    const session = bus.session('s')
+    session.on(Durable, () => {}, named)
+    expect(() => session.on(Durable, () => {}, named)).toThrow(taken)
+    first.remove()
+    bus.on(Durable, () => {}, named)
   })
 
   it('R-DUR-13 refuses a handler of a durable type without a name, or with once', () => {

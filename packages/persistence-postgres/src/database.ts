@@ -13,6 +13,7 @@ export interface Database {
   readonly events: Name
   readonly lanes: Name
   readonly workers: Name
+  readonly watermarks: Name
   readonly deadLetters: Name
   readonly idempotency: Name
   readonly eventLog: Name
@@ -32,6 +33,7 @@ export const createDatabase = (kysely: Kysely<unknown>, schema: string): Databas
     events: name('events'),
     lanes: name('lanes'),
     workers: name('workers'),
+    watermarks: name('watermarks'),
     deadLetters: name('dead_letters'),
     idempotency: name('idempotency'),
     eventLog: name('event_log'),

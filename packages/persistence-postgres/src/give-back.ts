@@ -1,27 +1,44 @@
+import type { GivenUp } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
 import { insertLetters } from './bury.ts'
 import type { StoreContext } from './context.ts'
 import { applyDelta } from './lanes.ts'
+import { lateFor } from './low-water.ts'
 import { keepKeys } from './report-statement.ts'
 
 const BATCH = 1000
 /** Then the event is given up: whoever started it never lived to report anything. */
 const MAX_UNREPORTED = 10
 
-/** Gives back all that dead workers hold, or that this one does, in batches. How many events that were. */
+/** What was taken from workers. */
+interface GivenBack {
+  /** Events, those included that were given up. */
+  readonly count: number
+  readonly givenUp: readonly GivenUp[]
+}
+
+interface GiveBackOptions {
+  readonly maxBatches?: number
+  /** Look for workers that have no row at all, too: somebody must have deleted it. */
+  readonly thorough?: boolean
+}
+
+/** Gives back all that dead workers hold, or that this one does, in batches. */
 export const giveBackAll = async (
   context: StoreContext,
   worker: string | undefined,
-  maxBatches = 1000,
-): Promise<number> => {
+  { maxBatches = 1000, thorough = true }: GiveBackOptions = {},
+): Promise<GivenBack> => {
   let total = 0
+  const givenUp: GivenUp[] = []
   for (let batch = 0; batch < maxBatches; batch++) {
-    const [row] = await context.db.run(giveBackStatement(context, worker))
+    const [row] = await context.db.run(giveBackStatement(context, worker, thorough))
     const count = row?.count ?? 0
     total += count
+    if (row?.given_up) givenUp.push(...(JSON.parse(row.given_up) as GivenUp[]))
     if (count < BATCH) break
   }
-  return total
+  return { count: total, givenUp }
 }
 
 /** Forgets dead workers, or this one, once they hold nothing. Index events_worker. */
@@ -41,26 +58,30 @@ export const buryWorker = async ({ db }: StoreContext, worker: string | undefine
 }
 
 /**
- * Workers are found by leaps through the index events_worker, one probe per worker that holds something: a page of long leases of the
- * living does not hide one of the dead. A worker without a row counts as dead.
+ * Dead workers have a row that says so as long as they hold something. One without a row counts as dead, too: those are found by leaps
+ * through the index events_worker, one probe per worker that holds something, which passes all dead rows of each. A page of long leases of
+ * the living does not hide one of the dead.
  *
  * Rows that are locked are being reported: they are skipped, and checked again by the next batch or sweep.
  */
 export const giveBackStatement = (
   { db, config }: StoreContext,
   worker: string | undefined,
-): RawBuilder<{ count: number }> => {
+  thorough = true,
+): RawBuilder<{ count: number; given_up: string | null }> => {
   const { events, workers } = db
   const dead =
     worker !== undefined
       ? sql`select ${worker}::uuid`
-      : sql`select h.worker from holding h
+      : thorough
+        ? sql`select h.worker from holding h
           where h.worker is not null
             and not exists (select from ${workers} w where w.worker = h.worker and w.dead_at is null)`
+        : sql`select w.worker from ${workers} w where w.dead_at is not null`
   const givenUp = sql`(e.started and e.on_crash = 'fail' or e.unreported >= ${MAX_UNREPORTED}::int)`
   const reason = sql`case when e.started and e.on_crash = 'fail' then 'interrupted'
     else 'attempts-exhausted-without-report' end`
-  return sql<{ count: number }>`
+  return sql<{ count: number; given_up: string | null }>`
     with recursive holding (worker) as (
       (select worker from ${events} where state = 'running' order by worker limit 1)
       union all
@@ -77,10 +98,11 @@ export const giveBackStatement = (
       set state = case when f.given_up then 'dead' else 'ready' end,
         reason = case when f.given_up then ${reason} end,
         interruptions = e.interruptions + e.started::int, begun = e.begun or e.started,
-        worker = null, token = null, started = false
+        worker = null, token = null, started = false, late = ${lateFor(db, sql`e.order_key`)}
       from found f
       where e.key = f.key and e.key = any(array(select key from found ${config.deadLetters ? sql`where not given_up` : sql``}))
-      returning e.key, e.lane, e.state, e.order_key),
+      returning e.key, e.lane, e.state, e.order_key, e.kind, e.id, e.type, e.version, e.session_id, e.headers, e.progress,
+        e.reason as why),
     settled as (
       ${
         config.deadLetters
@@ -98,5 +120,10 @@ export const giveBackStatement = (
     ${applyDelta(db)},
     ${insertLetters(db)},
     ${keepKeys(db, 'dead', undefined)}
-    select count(*)::int as count from found`
+    select (select count(*)::int from found) as count,
+      (select json_agg(json_build_object(
+          'message', json_build_object('kind', g.kind, 'id', g.id, 'type', g.type, 'version', g.version,
+            'sessionId', g.session_id, 'headers', g.headers),
+          'reason', g.why, 'progress', coalesce(g.progress, '{}')::json) order by g.key)::text
+        from ${config.deadLetters ? sql`settled` : sql`given_back`} g where g.why is not null) as given_up`
 }

@@ -9,6 +9,7 @@ import { createDatabase } from './database.ts'
 import { storeError } from './errors.ts'
 import { purgeLog } from './event-log.ts'
 import { migrate, requireCurrent } from './migrate.ts'
+import { raiseIfNeeded } from './low-water.ts'
 import { cancel } from './move.ts'
 import type { StoreConfig } from './options.ts'
 import { ready } from './ready.ts'
@@ -63,14 +64,22 @@ export const createPostgresStore = (
       if (notify) await run(notify)
     },
     claimsWithoutLanes: 0,
+    sweeps: 0,
+    turned: 0,
+    raiseFailed: false,
     settled: 0,
+    vacuumAfter: 0,
     vacuumFailed: false,
   }
   let vacuuming: Promise<void> | undefined
+  let raising: Promise<void> | undefined
   /** Buses that have opened it, or are about to. */
   let users = 0
   const vacuum = (): void => {
     vacuuming ??= vacuumIfNeeded(context).finally(() => (vacuuming = undefined))
+  }
+  const raise = (): void => {
+    raising ??= raiseIfNeeded(context).finally(() => (raising = undefined))
   }
 
   const events: EventStore = {
@@ -95,7 +104,11 @@ export const createPostgresStore = (
     append: (batch, worker) => append(context, batch, worker),
     appendIn: (transaction: unknown, event: NewEvent) => appendIn(context, transaction, event),
     claim: (request) => claim(context, request),
-    report: (reports) => report(context, reports),
+    async report(reports) {
+      const answers = await report(context, reports)
+      raise()
+      return answers
+    },
     completeIn: (transaction: unknown, lease: Lease, handler: string, attempts: number) =>
       completeIn(context, transaction, { lease, handler, attempts }),
     ready: (types) => ready(context, types),
@@ -111,7 +124,7 @@ export const createPostgresStore = (
       users = Math.max(0, users - 1)
       if (users > 0) return
       // Whatever is still asked of the database after it was closed would open it again.
-      await Promise.all([vacuuming, hintsSent])
+      await Promise.all([vacuuming, raising, hintsSent])
       await notifications?.close()
       await connection.close()
     },

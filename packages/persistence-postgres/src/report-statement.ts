@@ -2,7 +2,9 @@ import type { Lease, Progress, Report, StoredError } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
 import type { StoreContext } from './context.ts'
 import { CLOCK, type Database, NOW, PREPARED } from './database.ts'
+import { firstOfLane } from './claim-lanes.ts'
 import { applyDelta } from './lanes.ts'
+import { lateFor } from './low-water.ts'
 
 /** The events whose reports were applied, as one row: many cost more to send and to read than to make. */
 export interface ReportedRow {
@@ -71,30 +73,24 @@ export const keepKeys = (
  * Finds out in which lanes an event that goes before one which the worker still holds, and has not begun, has become ready. A hint: it
  * sees what was there when the statement began. It reads the CTEs `settled` and `locked`, and adds `overtaken`.
  *
- * Index events_lane. What is held is what comes first in nearly every lane: as many entries as were held tell that without a look at
- * what waits behind them, however much that is.
+ * In nearly every lane the row of the lane alone tells that there is none: all that waits has higher keys than all that is held. Else
+ * index events_lane: the first that waits, and what is held between that and the highest key of it.
  */
 export const findOvertaken = (db: Database): RawBuilder<unknown> => sql`
   overtaken as materialized (
-    select k.lane
-    from (
-      select l.lane from locked l
-      cross join lateral (
-        select bool_or(h.state = 'ready') as waits_among from (
-          select state from ${db.events} e
-          where e.lane = l.lane and e.state in ('ready', 'running')
-          order by e.begun desc, e.order_key, e.key
-          limit l.held + (select count(*) from settled s where s.lane = l.lane)) h) h
-      where l.waiting > 0 and l.held > 0 and h.waits_among) k
-    cross join lateral (
-      select e.begun, e.order_key, e.key from ${db.events} e
-      where e.lane = k.lane and e.state = 'ready' and e.owner is null
-      order by e.begun desc, e.order_key, e.key limit 1) f
-    where exists (
-      select from ${db.events} h
-      where h.lane = k.lane and h.state = 'running' and not h.started and not h.begun
-        and h.key <> all(array(select key from settled))
-        and (f.begun or (f.order_key, f.key) < (h.order_key, h.key))))`
+    select l.lane
+    from locked l
+    cross join lateral (${firstOfLane(db, { columns: sql`e.begun, e.order_key, e.key, e.owner`, limit: sql`1` })}) f
+    where l.waiting > 0 and l.held > 0
+      and (l.head <= l.reach
+        or exists (select from ${db.events} b where b.lane = l.lane and b.state = 'ready' and b.begun))
+      and f.owner is null
+      and exists (
+        select from ${db.events} h
+        where h.lane = l.lane and h.state = 'running' and not h.started and not h.begun
+          and h.order_key >= case when f.begun then '-infinity' else f.order_key end and h.order_key <= l.reach
+          and h.key <> all(array(select key from settled))
+          and (f.begun or (f.order_key, f.key) < (h.order_key, h.key))))`
 
 /** Whether the lane of the row `s` of `settled` is overtaken. */
 export const IS_OVERTAKEN: RawBuilder<boolean> = sql`
@@ -148,6 +144,7 @@ export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]
           when 'retry' then case when e.lane is null then 'scheduled' else 'retrying' end
           when 'release' then 'ready' when 'defer' then 'scheduled'
           when 'undecodable' then 'undecodable' when 'dead' then 'dead' end,
+        late = case when ${kind} = 'release' then ${lateFor(db, sql`e.order_key`)} else e.late end,
         worker = case when ${kind} in ('start', 'progress') then e.worker end,
         token = case when ${kind} in ('start', 'progress') then e.token end,
         started = ${kind} = 'start' or ${kind} = 'progress' and e.started,

@@ -56,6 +56,7 @@ const reportRound = async (context: StoreContext, round: readonly Numbered[], an
       if (applied.has(key)) answers[index] = overtaken.has(key) ? OVERTAKEN : OK
     }
     context.settled += applied.size
+    context.turned += applied.size
   }
   if (others.length > 0)
     await apply(

@@ -36,7 +36,7 @@ export const leave = async (context: StoreContext, worker: string): Promise<numb
   await db.run(sql`
     update ${db.workers} set dead_at = ${CLOCK}
     where worker = any(array(select worker from ${db.workers} where worker = ${worker}::uuid and dead_at is null for update))`)
-  const given = await giveBackAll(context, worker)
+  const { count: given } = await giveBackAll(context, worker)
   await buryWorker(context, worker)
   if (given > 0) context.hint()
   return given

@@ -11,6 +11,8 @@ interface BurialsHost {
   readonly box: LetterBox
   readonly writer: LetterWriter
   emit(event: EventMessage): void
+  /** One more dead letter. */
+  count(type: string, reason: string): void
 }
 
 /** A command that is at work once more. */
@@ -103,7 +105,7 @@ export class Burials {
   }
 
   #announce(
-    { id: messageId, type: messageType, sessionId, kind, correlationId }: DeadMessage['message'],
+    { id: messageId, type: messageType, sessionId, kind, correlationId }: Burial['message'],
     about: {
       readonly handler: string | undefined
       readonly reason: string
@@ -111,6 +113,7 @@ export class Burials {
       readonly error: StoredError | undefined
     },
   ): void {
+    this.#host.count(messageType, about.reason)
     const { name = '', message = '' } = about.error ?? {}
     const payload = { messageId, messageType, sessionId, ...about, error: about.error && { name, message } }
     const Event = kind === 'event' ? EventDeadLettered : CommandDeadLettered

@@ -21,6 +21,9 @@ type Inner =
   | { readonly is: 'open'; readonly until: number }
   | { readonly is: 'half-open'; probing: number; succeeded: number; since: number }
 
+/** While it probes, how soon those who were refused may ask again: what they wait for is usually known by then. In milliseconds. */
+const PROBED_WITHIN_MS = 1000
+
 /** The right to make a call; it says which life of the circuit the call belongs to. */
 export type Permit = number
 
@@ -87,12 +90,13 @@ export class Circuit {
     return true
   }
 
-  /** After how many milliseconds a call may go through. */
+  /** After how many milliseconds it is worth while to call again. */
   get retryAfterMs(): number {
     const inner = this.#inner
     if (inner.is === 'closed') return 0
-    const { openForMs } = this.policy
-    return Math.max(0, (inner.is === 'open' ? inner.until : inner.since + openForMs) - this.#host.now())
+    const now = this.#host.now()
+    if (inner.is === 'open') return Math.max(0, inner.until - now)
+    return Math.min(PROBED_WITHIN_MS, Math.max(0, inner.since + this.policy.openForMs - now))
   }
 
   succeeded(permit: Permit): void {

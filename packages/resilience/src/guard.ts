@@ -1,19 +1,16 @@
 import {
   BusError,
   type Clock,
-  type Decision,
   type EventMessage,
-  type Failure,
   type HandlerContext,
   type HealthWarning,
   type Message,
   type PluginHost,
   type RunContext,
-  type StoredError,
   type WrappedHandler,
 } from '@buslane/core'
 import { storedError } from '@buslane/core/store-runner'
-import { Burials, MAX_ERRORS } from './burials.ts'
+import { Burials } from './burials.ts'
 import type { Circuit, CircuitSnapshot } from './circuit.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { Deadlines } from './deadlines.ts'
@@ -34,17 +31,10 @@ import { LetterBox } from './letter-box.ts'
 import { LetterWriter } from './letter-writer.ts'
 import type { ResilienceOptions } from './options.ts'
 import { checkPolicies } from './policies.ts'
-import { type FailureFacts, recover, type Recovery } from './recoverability.ts'
+import { Recoveries } from './recoveries.ts'
 import type { GuardedHandler, NamedStats, Resilience } from './resilience.ts'
 import { Sequences } from './sequences.ts'
 import { SessionTallies } from './session-tallies.ts'
-
-/** What is remembered of a message in memory, or of one claim of a stored one, while one of its handlers fails. */
-interface History {
-  readonly firstFailedAt: number
-  /** The last ones; of a stored message the store has them. */
-  readonly errors: StoredError[]
-}
 
 /** The parts of the plugin, put together for the bus it is installed on. */
 export class Guard implements Resilience, GuardHost {
@@ -53,23 +43,21 @@ export class Guard implements Resilience, GuardHost {
   deadlines!: Deadlines
   clock!: Clock
   readonly #options: ResilienceOptions
-  readonly #random: () => number
   readonly #box: LetterBox
   #bus!: PluginHost
   #writer!: LetterWriter
   #burials!: Burials
+  #recoveries!: Recoveries
   #letters: DeadLetters | undefined
   #intake: IntakePause | undefined
   #sequences: Sequences | undefined
   #isStopped = false
   readonly #records: HandlerRecords
   readonly #sessions: SessionTallies
-  readonly #histories = new WeakMap<HandlerContext, History>()
 
   constructor(options: ResilienceOptions) {
     this.#options = options
     this.graceMs = options.graceMs ?? 1000
-    this.#random = options.random ?? Math.random
     this.#box = new LetterBox(options.lettersInMemory ?? 1000)
     this.#sessions = new SessionTallies(options.sessionStats ?? 0)
     this.#records = new HandlerRecords({ policies: options, guards: this, changed: (circuit) => this.#tellOf(circuit) })
@@ -101,6 +89,7 @@ export class Guard implements Resilience, GuardHost {
       box: this.#box,
       writer: this.#writer,
       emit: (event) => this.#emit(event),
+      count: (type, reason) => signals.report('buslane.dead_lettered', 1, { type, reason }),
     })
     this.#burials = burials
     this.#letters = new DeadLetters({
@@ -134,7 +123,16 @@ export class Guard implements Resilience, GuardHost {
       accept: (handler) => this.#accept(handler),
       around: (handler, run) => this.#records.guardOf(handler).around(run),
     })
-    bus.onFailure((failure) => this.#decide(failure))
+    const recoveries = new Recoveries({
+      clock,
+      logger,
+      burials,
+      options: this.#options,
+      intake: this.#intake,
+      policyOf: (handler) => this.#records.guardOf(handler).record.policy,
+    })
+    this.#recoveries = recoveries
+    bus.onFailure((failure) => recoveries.decide(failure))
     bus.onBuried((burial) => burials.moved(burial))
     bus.onHealth(() => this.#warnings())
     bus.onStart(() => {
@@ -189,6 +187,10 @@ export class Guard implements Resilience, GuardHost {
     return this.#intake?.of(type)
   }
 
+  refused(error: BusError): void {
+    this.#recoveries.refused(error)
+  }
+
   inSequence(message: Message, context: RunContext): Promise<void> | undefined {
     return context.attempts > 0 ? undefined : this.#sequences?.inOrder(message)
   }
@@ -216,92 +218,6 @@ export class Guard implements Resilience, GuardHost {
     if (state.is === 'open') this.#emit(CircuitOpened({ circuit: name, openForMs: state.probesInMs }))
     else if (state.is === 'half-open') this.#emit(CircuitHalfOpened({ circuit: name }))
     else this.#emit(CircuitClosed({ circuit: name }))
-  }
-
-  // -- failures ---------------------------------------------------------------------------------------------------
-
-  #decide(failure: Failure): Decision {
-    const { message, registration, attempts, isStored, isQuiet } = failure
-    const error = this.#redacted(failure)
-    if (isQuiet) return { action: 'fail', error }
-    const { policy } = this.#records.guardOf({
-      kind: message.kind,
-      type: message.type,
-      definition: failure.definition,
-      registration,
-    }).record
-    const history = this.#remember(failure, error)
-    const facts: FailureFacts = {
-      kind: message.kind,
-      type: message.type,
-      handler: failure.handler,
-      sessionId: message.sessionId,
-      error: failure.error,
-      attempts,
-      elapsedMs: this.clock.monotonic() - history.firstFailedAt,
-      isStored,
-      intakePausedMs: isStored ? this.#intake?.pausedMs(message.type) : undefined,
-      retry: policy.retry,
-      random: this.#random(),
-    }
-    return this.#act(this.#recovery(facts), failure, error, history)
-  }
-
-  #recovery(facts: FailureFacts): Recovery {
-    const byDefault = recover(facts)
-    try {
-      return this.#options.recover?.(facts, byDefault) ?? byDefault
-    } catch (error) {
-      this.#bus.logger.error({ error }, 'The recover option threw, so the default holds')
-      return byDefault
-    }
-  }
-
-  #act(recovery: Recovery, failure: Failure, error: unknown, history: History): Decision {
-    const { isStored, message, context } = failure
-    const isRefusal = codeOf(failure.error) === 'INTAKE_PAUSED' || codeOf(failure.error) === 'ATTEMPTS_EXHAUSTED'
-    switch (recovery.action) {
-      case 'retryNow':
-        return { action: 'retry', delayMs: 0, isRefusal, error }
-      case 'retryAt':
-        return { action: 'retry', delayMs: recovery.delayMs, isRefusal, error }
-      case 'discard':
-        return { action: 'discard', error }
-      case 'pauseIntake': {
-        // It ran, but the attempt is not used up.
-        if (!isRefusal) (context as RunContext).attempts = Math.max(0, failure.attempts - 1)
-        return { action: 'retry', delayMs: recovery.delayMs, isRefusal: true, error }
-      }
-      case 'deadLetter': {
-        const { reason } = recovery
-        if (!isStored) this.#burials.bury(failure, history.errors, reason)
-        this.#bus.signals.report('buslane.dead_lettered', 1, { type: message.type, reason })
-        return { action: 'fail', reason, error }
-      }
-    }
-  }
-
-  #remember({ context, isStored }: Failure, error: unknown): History {
-    let history = this.#histories.get(context)
-    if (!history) {
-      history = { firstFailedAt: this.clock.monotonic(), errors: [] }
-      this.#histories.set(context, history)
-    }
-    if (!isStored) {
-      history.errors.push(storedError(error, this.clock.now()))
-      if (history.errors.length > MAX_ERRORS) history.errors.shift()
-    }
-    return history
-  }
-
-  #redacted({ error, message }: Failure): unknown {
-    const { error: redact } = this.#options.redact ?? {}
-    if (!redact) return error
-    try {
-      return redact(error, { type: message.type })
-    } catch {
-      return new Error('An error that could not be redacted')
-    }
   }
 
   // -- the bus ----------------------------------------------------------------------------------------------------
@@ -342,14 +258,6 @@ export class Guard implements Resilience, GuardHost {
     if (this.#box.size > 0) {
       this.#bus.logger.warn({}, `${this.#box.size} dead letters are in memory and end with this process`)
     }
-  }
-}
-
-const codeOf = (error: unknown): unknown => {
-  try {
-    return (error as { readonly code?: unknown } | null | undefined)?.code
-  } catch {
-    return undefined
   }
 }
 

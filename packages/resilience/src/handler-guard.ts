@@ -27,6 +27,8 @@ export interface GuardHost {
   ranAway(message: Message, handler: string, timeoutMs: number): void
   /** Stops what is stored of a type while too much of it fails. */
   intakeOf(type: string): Circuit | undefined
+  /** This error is why the handler was not called: no attempt is used up by it. */
+  refused(error: BusError): void
   /** Whether something has to be in order before the message may be handled: rejects if it is not. */
   inSequence(message: Message, context: RunContext): Promise<void> | undefined
   tallyOfSession(sessionId: string): Tally | undefined
@@ -65,8 +67,8 @@ export class HandlerGuard {
     this.record = record
     const { bulkhead, rateLimit } = record.policy
     const { name } = registration
-    this.#bulkhead = bulkhead && new Bulkhead(bulkhead, () => bulkheadFull(name))
-    this.#rateLimit = rateLimit && new RateLimit(rateLimit, host.clock, () => rateLimited(name))
+    this.#bulkhead = bulkhead && new Bulkhead(bulkhead, () => this.#refusal(bulkheadFull(name)))
+    this.#rateLimit = rateLimit && new RateLimit(rateLimit, host.clock, () => this.#refusal(rateLimited(name)))
   }
 
   around(run: HandlerRun): HandlerRun {
@@ -123,7 +125,7 @@ export class HandlerGuard {
   #queue(message: Message, context: RunContext, run: HandlerRun): unknown {
     const signal = (): AbortSignal => context.signal
     const refuse = (error: unknown): never => {
-      context.attempts++
+      this.#countRefusal(context)
       throw error
     }
     const room = (): unknown => {
@@ -141,14 +143,14 @@ export class HandlerGuard {
     const intakePermit = intake?.acquire()
     if (intake && intakePermit === undefined) {
       this.#bulkhead?.leave()
-      throw intakePaused(type)
+      throw this.#refusal(intakePaused(type))
     }
     const permit = circuit?.acquire()
     if (circuit && permit === undefined) {
       if (intakePermit !== undefined) intake!.returned(intakePermit)
       this.#bulkhead?.leave()
-      context.attempts++
-      throw new CircuitOpenError(circuit.name === '' ? name : circuit.name, circuit.retryAfterMs)
+      this.#countRefusal(context)
+      throw this.#refusal(new CircuitOpenError(circuit.name === '' ? name : circuit.name, circuit.retryAfterMs))
     }
     const permits: Permits = { circuit: permit, intake: intakePermit }
     return this.#call(message, context, run, permits)
@@ -190,7 +192,17 @@ export class HandlerGuard {
     const { attempts } = context
     if (attempts < policy.retry.maxAttempts || this.#excused.has(context)) return
     this.#excused.add(context)
-    throw attemptsExhausted(name, attempts)
+    throw this.#refusal(attemptsExhausted(name, attempts))
+  }
+
+  /** Somebody waits for a command, so being refused is one of its tries. An event waits until it is not refused. */
+  #countRefusal(context: RunContext): void {
+    if (this.record.kind === 'command') context.attempts++
+  }
+
+  #refusal<Refusal extends BusError>(error: Refusal): Refusal {
+    this.host.refused(error)
+    return error
   }
 
   timedOut(cause?: unknown): HandlerTimeoutError {

@@ -20,7 +20,12 @@ export interface FailureFacts {
   readonly handler: string
   readonly sessionId: string
   readonly error: unknown
-  /** How often the handler has run for this message, this time included. */
+  /**
+   * The handler was not called: its circuit is open, its bulkhead is full, its rate limit is used up, its intake is paused, or it was begun
+   * too often already. An event uses up no attempt by that.
+   */
+  readonly isRefused: boolean
+  /** How often the handler has run for this message, this time included; of a command also how often it was refused. */
   readonly attempts: number
   /** Since the first failure that this process saw, in milliseconds. */
   readonly elapsedMs: number
@@ -35,23 +40,32 @@ export interface FailureFacts {
 
 const deadLetter = (reason: DeadReason): Recovery => ({ action: 'deadLetter', reason })
 
+/** How soon a handler that was not called is tried again at the earliest, in milliseconds. */
+const LEAST_WAIT_MS = 100
+
 /** The default: what the options say. Pure. */
 export const recover = (facts: FailureFacts): Recovery => {
-  const { kind, error, attempts, retry, random, elapsedMs, intakePausedMs } = facts
+  const { kind, error, isRefused, attempts, retry, intakePausedMs } = facts
   // Somebody has yet to decide: that is no failure.
   if (isBusError(error, 'APPROVAL_PENDING')) return { action: 'discard' }
   if (isBusError(error, 'SEQUENCE_BLOCKED')) return deadLetter('sequence-blocked')
-  if (!isWorthIt(retry, error)) return deadLetter('not-retryable')
+  if (!isRefused && !isWorthIt(retry, error)) return deadLetter('not-retryable')
   if (intakePausedMs !== undefined) return { action: 'pauseIntake', delayMs: intakePausedMs }
   if (isBusError(error, 'ATTEMPTS_EXHAUSTED')) return deadLetter('attempts-exhausted-without-report')
   // Whoever waits for a command is better off with the answer than with the time until the circuit closes.
   if (kind === 'command' && isCircuitOpen(error)) return deadLetter('circuit-open')
-  if (attempts >= retry.maxAttempts) return deadLetter(reasonOf(error, retry))
-  const delayMs = isRetryAfter(error)
-    ? error.retryAfterMs
-    : Math.max(backOffMs(retry, Math.max(1, attempts), random), isCircuitOpen(error) ? error.retryAfterMs : 0)
-  if (elapsedMs + delayMs > retry.deadlineMs) return deadLetter(reasonOf(error, retry))
+  // An event that was refused has used up nothing, so it waits however long that takes, unless it is to wait for nothing.
+  const isLast = isRefused && kind === 'event' ? retry.maxAttempts === 1 : attempts >= retry.maxAttempts
+  if (isLast) return deadLetter(reasonOf(error, retry))
+  const delayMs = waitOf(facts)
+  if (facts.elapsedMs + delayMs > retry.deadlineMs) return deadLetter(reasonOf(error, retry))
   return delayMs === 0 ? { action: 'retryNow' } : { action: 'retryAt', delayMs }
+}
+
+const waitOf = ({ error, isRefused, attempts, retry, random }: FailureFacts): number => {
+  if (isRetryAfter(error)) return error.retryAfterMs
+  const circuitMs = isCircuitOpen(error) ? error.retryAfterMs : 0
+  return Math.max(circuitMs, isRefused ? LEAST_WAIT_MS : backOffMs(retry, attempts, random))
 }
 
 const reasonOf = (error: unknown, { maxAttempts }: RetryPolicy): DeadReason => {

@@ -218,6 +218,50 @@ describe('of an event handler', () => {
     expect(guard.circuits()).toMatchObject([{ name: 'order.placed bad' }])
   })
 
+  it('events that are refused use up no attempt, and wait for as long as it is open', async () => {
+    const { bus, clock, guard } = await guardedBus({ retry: { maxRetries: 1, jitter: 'none' } })
+    let works = false
+    const handled: number[] = []
+    const attempts: number[] = []
+    bus.on(
+      Placed,
+      ({ payload }, { attempt }) => {
+        attempts.push(attempt)
+        if (!works) throw down
+        handled.push(payload)
+      },
+      { name: 'ship', circuitBreaker: { consecutive: 1, openForMs: 5000 } },
+    )
+    for (let n = 0; n < 3; n++) await bus.publish(Placed(n), { priority: n })
+    await clock.advance(14_000) // the first event fails twice, the second once
+    works = true
+    await clock.advance(20_000)
+    expect(handled).toEqual([1, 2])
+    expect(attempts).toEqual([1, 2, 1, 2, 1])
+    const { entries } = await guard.deadLetters.list({ type: Placed })
+    expect(entries).toMatchObject([{ payload: 0, reason: 'attempts-exhausted', attempts: [{}, {}] }])
+  })
+
+  it('those who were refused while it probed are called soon after it has closed', async () => {
+    const { bus, clock } = await guardedBus({ retry: { jitter: 'none' } }, { lane: () => undefined })
+    let works = false
+    const handled: number[] = []
+    bus.on(
+      Placed,
+      async ({ payload }) => {
+        if (!works) throw down
+        await Promise.resolve()
+        handled.push(payload)
+      },
+      { circuitBreaker: { consecutive: 1, openForMs: 60_000 } },
+    )
+    for (let n = 0; n < 3; n++) await bus.publish(Placed(n))
+    await clock.advance(1)
+    works = true
+    await clock.advance(61_001)
+    expect(handled).toHaveLength(3)
+  })
+
   it('retries wait until it may close', async () => {
     const { bus, clock } = await guardedBus({ retry: { jitter: 'none' } })
     const began: number[] = []

@@ -1,8 +1,15 @@
-import { defineCommand, defineEvent, type DeadLetterStore, type Persistence } from '@buslane/core'
+import {
+  createBus,
+  defineCommand,
+  defineEvent,
+  type DeadLetterStore,
+  type EventMessage,
+  type Persistence,
+} from '@buslane/core'
 import { memoryPersistence } from '@buslane/persistence-memory'
 import { describe, expect, it } from 'vitest'
 import { CommandDeadLettered, DeadLetterMoved, EventDeadLettered, NonRetryableError } from '../src/index.ts'
-import { broken, failing, type GuardedBus, guardedBus } from './support/guarded-bus.ts'
+import { broken, failing, type GuardedBus, guardedBus, keeping } from './support/guarded-bus.ts'
 import { storedBus } from './support/stored-bus.ts'
 import { settle } from './support/virtual-clock.ts'
 
@@ -562,3 +569,25 @@ function revoked(): object {
   revoke()
   return proxy
 }
+
+it('R-DUR-11 what the store gives up by itself, since a process died, is announced, counted and logged', async () => {
+  const { bus, clock, persistence, logged } = await storedBus()
+  const Once = defineEvent<number>('card.charged', { durable: true, onCrash: 'fail' })
+  const told: EventMessage[] = []
+  bus.on(EventDeadLettered, (event) => void told.push(event))
+  const publisher = createBus({ persistence, clock, logger: keeping() })
+  const { id } = await publisher.publish(Once(5, { correlationId: 'order 7', sessionId: 's' }))
+  const { worker } = await persistence.events.join({ name: 'about to die' })
+  const type = { type: 'card.charged', version: 1, handlers: ['charge'] }
+  await persistence.events.claim({ worker, types: [type], limit: 1, start: 1, laneLimit: 1, serialLimit: 1 })
+  await clock.advance(10_000)
+  expect(told).toMatchObject([
+    {
+      sessionId: 's',
+      correlationId: 'order 7',
+      payload: { messageId: id, messageType: 'card.charged', reason: 'interrupted', handler: undefined },
+    },
+  ])
+  expect(logged).toEqual(["A stored 'card.charged' was given up, because its process ended: interrupted"])
+  await publisher.stop()
+})

@@ -27,14 +27,30 @@ describe('bulkhead', () => {
     expect(order).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   })
 
-  it('refuses beyond its queue, which is a failure that may be tried again', async () => {
+  it('refuses beyond its queue, which is no attempt, and final without retries', async () => {
     const { bus, clock, guard } = await guardedBus({ retry: false }, { lane })
     bus.on(Job, () => new Promise(() => undefined), { name: 'work', bulkhead: { maxConcurrent: 1, maxQueued: 1 } })
     for (let n = 0; n < 3; n++) await bus.publish(Job(n))
     await clock.advance(0)
     expect((await guard.deadLetters.list()).entries).toMatchObject([
-      { payload: 2, attempts: [{ error: { code: 'BULKHEAD_FULL' } }], handlers: [{ attempts: 1 }] },
+      { payload: 2, attempts: [{ error: { code: 'BULKHEAD_FULL' } }], handlers: [{ attempts: 0 }] },
     ])
+  })
+
+  it('an event that was refused waits, and gets its turn', async () => {
+    const { bus, clock, guard } = await guardedBus({ retry: { maxRetries: 1, initialDelayMs: 0 } }, { lane })
+    const work = Promise.withResolvers<void>()
+    const order: number[] = []
+    bus.on(Job, ({ payload }) => (order.push(payload), work.promise), {
+      name: 'work',
+      bulkhead: { maxConcurrent: 1, maxQueued: 0 },
+    })
+    for (let n = 0; n < 3; n++) await bus.publish(Job(n))
+    await clock.advance(10_000)
+    work.resolve()
+    await clock.advance(1000)
+    expect(new Set(order)).toEqual(new Set([0, 1, 2]))
+    expect((await guard.deadLetters.count()).total).toBe(0)
   })
 
   it('gives a place back when a handler fails, and takes out what is aborted while it waits', async () => {

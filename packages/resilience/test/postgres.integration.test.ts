@@ -1,4 +1,4 @@
-import { createBus, defineCommand, defineEvent } from '@buslane/core'
+import { createBus, defineCommand, defineEvent, type EventContext } from '@buslane/core'
 import { postgresPersistence } from '@buslane/persistence-postgres'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { NonRetryableError, type Resilience, resilience, type ResilienceOptions } from '../src/index.ts'
@@ -131,6 +131,61 @@ describe('on Postgres', () => {
     isBroken = false
     await guard.deadLetters.replay({ session: 's' })
     await expect.poll(() => handled).toEqual(['other', '1', '2', '3'])
+  })
+
+  it('R-DUR-3 events that an open circuit refuses wait in the store, with no attempt used up', async () => {
+    const { bus, guard, persistence } = await open({ retry: { maxRetries: 1, initialDelayMs: 1 } })
+    let works = false
+    const attempts: number[] = []
+    const ship = (_event: unknown, { attempt }: { readonly attempt: number }): void => {
+      attempts.push(attempt)
+      if (!works) throw new Error('the bank is down')
+    }
+    bus.on(Paid, ship, { name: 'ship', circuitBreaker: { consecutive: 1, openForMs: 1500 } })
+    for (let n = 0; n < 5; n++) await bus.publish(Paid({ order: String(n) }))
+    await expect.poll(() => guard.circuits()).toMatchObject([{ state: { is: 'open' } }])
+    works = true
+    await expect.poll(async () => (await persistence.inspect.list()).entries.length, { timeout: 20_000 }).toBe(0)
+    expect(attempts.toSorted((a, b) => a - b)).toEqual([1, 1, 1, 1, 1, 2])
+    expect(await total(guard)).toBe(0)
+  })
+
+  it('R-PRI-3 a handler of stored events that takes too long is aborted, and tried again', async () => {
+    const { bus, guard } = await open({ retry: { maxRetries: 1, initialDelayMs: 1 } })
+    const began: number[] = []
+    const slow = (_event: unknown, { attempt, signal }: EventContext): Promise<void> => {
+      began.push(attempt)
+      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
+    }
+    bus.on(Paid, slow, { name: 'ship', timeoutMs: 20 })
+    await bus.publish(Paid({ order: '1' }))
+    await expect.poll(() => total(guard)).toBe(1)
+    expect(began).toEqual([1, 2])
+    expect((await guard.deadLetters.list()).entries).toMatchObject([
+      { reason: 'timed-out', handlers: [{ attempts: 2 }] },
+    ])
+  })
+
+  it('a bulkhead and a rate limit let stored events wait for their turn, and lose none', async () => {
+    const { bus, guard } = await open()
+    let running = 0
+    let most = 0
+    let ended = 0
+    const ship = async (): Promise<void> => {
+      most = Math.max(most, ++running)
+      await new Promise((resolve) => setImmediate(resolve))
+      running--
+      ended++
+    }
+    bus.on(Paid, ship, {
+      name: 'ship',
+      bulkhead: { maxConcurrent: 2, maxQueued: 3 },
+      rateLimit: { calls: 10, perMs: 50, maxQueued: 3 },
+    })
+    for (let n = 0; n < 30; n++) await bus.publish(Paid({ order: String(n) }, { sessionId: `s${n}` }))
+    await expect.poll(() => ended, { timeout: 20_000 }).toBe(30)
+    expect(most).toBeLessThanOrEqual(2)
+    expect(await total(guard)).toBe(0)
   })
 
   it('R-REG-2 stops the claiming of a type that fails, and goes on when it works', async () => {

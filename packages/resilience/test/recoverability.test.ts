@@ -19,6 +19,7 @@ const facts = (changes: Partial<FailureFacts> & { readonly options?: RetryOption
     handler: 'ship',
     sessionId: 'BUS',
     error: new Error('no luck'),
+    isRefused: false,
     attempts: 1,
     elapsedMs: 0,
     isStored: false,
@@ -31,6 +32,7 @@ const facts = (changes: Partial<FailureFacts> & { readonly options?: RetryOption
 
 const timeout = new HandlerTimeoutError('ship', 'order.placed', 10)
 const open = new CircuitOpenError('ship', 700)
+const full = new BusError('BULKHEAD_FULL', 'no room')
 const pending = new BusError('APPROVAL_PENDING', 'somebody has yet to decide')
 const interrupted = new BusError('ATTEMPTS_EXHAUSTED', 'never heard of again')
 const retryIf = (error: unknown): boolean => error instanceof TypeError
@@ -88,9 +90,38 @@ describe('recover', () => {
       facts({ error: timeout, attempts: 4 }),
       { action: 'deadLetter', reason: 'timed-out' },
     ],
-    ['waits for the circuit with an event', facts({ error: open }), { action: 'retryAt', delayMs: 700 }],
     [
-      'says that the circuit was open at last',
+      'waits for the circuit with an event',
+      facts({ error: open, isRefused: true, attempts: 0 }),
+      { action: 'retryAt', delayMs: 700 },
+    ],
+    [
+      'waits for it however often the handler has run',
+      facts({ error: open, isRefused: true, attempts: 4 }),
+      { action: 'retryAt', delayMs: 700 },
+    ],
+    [
+      'asks retryIf about the handler only',
+      facts({ error: open, isRefused: true, options: { retryIf } }),
+      { action: 'retryAt', delayMs: 700 },
+    ],
+    [
+      'waits for no circuit with retry: false',
+      facts({ error: open, isRefused: true, attempts: 0, options: false }),
+      { action: 'deadLetter', reason: 'circuit-open' },
+    ],
+    [
+      'waits for no circuit beyond the deadline',
+      facts({ error: open, isRefused: true, elapsedMs: 400, options: { deadlineMs: 1000 } }),
+      { action: 'deadLetter', reason: 'circuit-open' },
+    ],
+    [
+      'does not spin while there is no room',
+      facts({ error: full, isRefused: true, attempts: 0, options: { initialDelayMs: 0 } }),
+      { action: 'retryAt', delayMs: 100 },
+    ],
+    [
+      'counts the attempt of a handler that met an open circuit elsewhere',
       facts({ error: open, attempts: 4 }),
       { action: 'deadLetter', reason: 'circuit-open' },
     ],

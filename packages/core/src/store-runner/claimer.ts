@@ -11,7 +11,8 @@ interface ClaimerHost {
   types(): readonly ClaimType[]
   ask(request: ClaimRequest): Promise<Claimed>
   claimed(claimed: Claimed): void
-  rescued(count: number): void
+  /** Dead workers were looked for. */
+  swept(tended: Tended): void
   /** No claim is under way. */
   rested(): void
 }
@@ -180,9 +181,9 @@ export class Claimer {
         if (this.#open) this.#sweepLater()
       }
       if (!this.#usable) return again()
-      const swept = this.#tend(() => this.#store.sweep()).then(({ rescued }) => {
-        this.#host.rescued(rescued)
-        if (rescued > 0) this.wake()
+      const swept = this.#tend(() => this.#store.sweep()).then((tended) => {
+        this.#host.swept(tended)
+        if (tended.rescued > 0) this.wake()
       })
       void swept.catch(noop).then(again)
     })

@@ -16,8 +16,13 @@ export const toJson = (value: unknown, what: string): string => {
     return text
   } catch (error) {
     if (error instanceof BusError) throw error
-    check(value, [], new Set(), what)
-    throw new BusError('INVALID_PAYLOAD', `${what} cannot be stored as JSON: ${describe(error)}`, { cause: error })
+    try {
+      check(value, [], new Set(), what)
+    } catch (found) {
+      if (found instanceof BusError) throw found
+    }
+    const why = error instanceof RangeError ? 'it is nested too deeply' : describe(error)
+    throw new BusError('INVALID_PAYLOAD', `${what} cannot be stored as JSON: ${why}`, { cause: error })
   }
 }
 

@@ -13,6 +13,7 @@ import type { Holdings } from './claim-budget.ts'
 import { Claimer } from './claimer.ts'
 import { Connection } from './connection.ts'
 import { EventLogWriter } from './event-log-writer.ts'
+import { tellGivenUp } from './given-up.ts'
 import { HandledTypes } from './handled-types.ts'
 import { Later } from './later.ts'
 import { Leases } from './leases.ts'
@@ -78,7 +79,10 @@ export class StoreRun implements StoreRunner {
         types: () => this.#types.list,
         ask: (request) => this.#leasing(() => store.claim(request)),
         claimed: (claimed) => this.#arrivals.claimed(claimed),
-        rescued: (count) => void (this.#counts.rescued += count),
+        swept: ({ rescued, givenUp = [] }) => {
+          this.#counts.rescued += rescued
+          for (const one of givenUp) tellGivenUp(one, bus)
+        },
         rested: () => void this.#renews(),
       },
       connection,

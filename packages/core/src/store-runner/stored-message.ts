@@ -59,6 +59,15 @@ export const loadMessage = (
   return { message: restoreMessage(fields, definition) as EventMessage, expiresInMs }
 }
 
+/** What ties a stored message to others; `undefined` if that cannot be read. */
+export const correlationIn = (headers: string): string | undefined => {
+  try {
+    return (fromJson(headers) as Headers).correlationId
+  } catch {
+    return undefined
+  }
+}
+
 /** The name of a lane in the store: only lanes that are not the bus's own have an order across processes. */
 export const namedLane = (laneKey: string | undefined): string | undefined => (laneKey === BUS ? undefined : laneKey)
 

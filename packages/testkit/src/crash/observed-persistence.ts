@@ -68,7 +68,10 @@ function observedStore(store: EventStore, { journal, pauses }: Observation): Eve
       for (const [index, answer] of answers.entries()) note(reports[index]!, answer)
       return answers
     },
-    heartbeat: (worker) => pauses.during('during-heartbeat', () => store.heartbeat(worker)),
+    heartbeat(worker) {
+      const beat = (): Promise<'ok' | 'lost'> => store.heartbeat(worker)
+      return ids.size === 0 ? beat() : pauses.during('during-heartbeat', beat)
+    },
   }
   return observed
 }

@@ -11,6 +11,7 @@ export type PausePoint =
   | 'during-complete'
   | 'during-dead-move'
   | 'during-replay'
+  /** The lease is being extended, with at least one event held. */
   | 'during-heartbeat'
   /** The tables are being made, in a transaction that is open. */
   | 'during-migration'

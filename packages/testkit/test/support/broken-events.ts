@@ -247,6 +247,11 @@ export const brokenEventStores: readonly Broken[] = [
     ...changeAppended((event) => ({ ...event, onCrash: 'retry' })),
   },
   {
+    fault: 'gives events up without a word',
+    check: 'C-62c',
+    events: (healthy) => ({ sweep: async () => ({ ...(await healthy.sweep()), givenUp: undefined }) }),
+  },
+  {
     fault: 'is a millisecond early',
     check: 'C-16',
     ...changeAppended((event) =>

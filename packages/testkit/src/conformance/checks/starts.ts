@@ -235,6 +235,24 @@ export const startChecks: readonly Check[] = [
     },
   },
   {
+    id: 'C-62c',
+    title: 'tells what it gave up by itself, so that people hear of it',
+    rules: ['R-DUR-11', 'R-DUR-3'],
+    needs: [],
+    async run({ open }) {
+      const store = await open()
+      await store.append(event('started', { onCrash: 'fail' }), event('other'))
+      await store.claim(await store.join(), { start: 2 })
+      const { givenUp = [] } = await store.killWorkers()
+      expectEqual(
+        'what was given up',
+        givenUp.map(({ message: { kind, id, type, sessionId }, reason }) => [kind, id, type, sessionId, reason]),
+        [['event', 'started', ORDER_PLACED, 'BUS', 'interrupted']],
+      )
+      expectEqual('what a second sweep gave up', (await store.events.sweep()).givenUp ?? [], [])
+    },
+  },
+  {
     id: 'C-62',
     title: 'never runs an event again that must not be, once it was started and its worker died',
     rules: ['R-DUR-11'],
@@ -248,7 +266,7 @@ export const startChecks: readonly Check[] = [
         claimed.map(({ onCrash }) => onCrash),
         ['fail', 'fail'],
       )
-      await store.killWorkers()
+      expectEqual('what the sweep gave back or up', (await store.killWorkers()).rescued, 2)
       expectEqual('what is claimed again', await store.claimIds(await store.join()), ['ahead'])
       const letters = await store.letters()
       expectEqual(
