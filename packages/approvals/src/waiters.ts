@@ -28,6 +28,7 @@ interface WaitersHost {
 export class Waiters {
   readonly #host: WaitersHost
   readonly #waiting = new Map<string, Set<Waiter>>()
+  readonly #known = new Map<string, { readonly token: string; readonly firsthand: Firsthand }>()
   #hints: Disposable | undefined
   #timer: ClockTimer = undefined
   #looking = false
@@ -60,12 +61,23 @@ export class Waiters {
     })
   }
 
+  /** A run here is about to be written down: whoever reads of it, by a hint perhaps, knows more than the record says. */
+  know(id: string, token: string, firsthand: Firsthand): void {
+    this.#known.set(id, { token, firsthand })
+  }
+
+  forget(id: string): void {
+    this.#known.delete(id)
+  }
+
   /** An approval has changed. */
-  changed(record: ApprovalRecord, firsthand?: Firsthand): void {
-    const { id } = record.message
-    const waiters = this.#waiting.get(id)
-    if (!waiters || !isFinal(record.state)) return
-    this.#waiting.delete(id)
+  changed(record: ApprovalRecord): void {
+    const { state, message } = record
+    const waiters = this.#waiting.get(message.id)
+    if (!waiters || !isFinal(state)) return
+    const known = this.#known.get(message.id)
+    const firsthand = known && 'run' in state && state.run?.token === known.token ? known.firsthand : undefined
+    this.#waiting.delete(message.id)
     for (const waiter of waiters) waiter.resolve({ record, firsthand })
     if (this.#waiting.size === 0) this.#rest()
   }

@@ -153,6 +153,22 @@ describe('killed', () => {
     expect(runs('a')).toEqual({ began: 2, ended: 1 })
   })
 
+  it.each(['after-approval-interrupted', 'during-dead-move'] as const)(
+    'R-DUR-11 again, at %s, when it was found to be interrupted: nobody but a person repeats it',
+    async (point) => {
+      const first = await started('mid-handler')
+      await ask(first, { command: 'careful', id: 'a', work: { pausesIn: 1 } })
+      await approve(first, 'a')
+      await lateKilled(first)
+      await lateKilled(await started(point))
+      const next = await started()
+      await emptied(next)
+      expect(await stateOf(next, 'a')).toBe('interrupted')
+      expect(runs('a')).toEqual({ began: 1, ended: 0 })
+      expect(await letters(next)).toHaveLength(1)
+    },
+  )
+
   it('R-DUR-11 in the middle of a handler that may run twice: it runs again', async () => {
     const first = await started('mid-handler')
     await ask(first, { command: 'repeatable', id: 'a', work: { pausesIn: 1 } })

@@ -19,35 +19,110 @@ const failed = (next: 'retry' | 'none' | 'unknown'): RecordState => ({
 
 describe('begin', () => {
   type OnCrash = 'retry' | 'fail'
-  it.each<[string, RecordState, OnCrash, string | undefined, string, RecordState['is'] | undefined]>([
-    ['what is approved', { is: 'approved', decision }, 'fail', undefined, 'run', 'running'],
-    ['what was interrupted, and may not run twice', running, 'fail', undefined, 'interrupted', 'interrupted'],
-    ['what was interrupted, and may run twice', running, 'retry', undefined, 'run', 'running'],
-    ['what timed out here, and is tried again', running, 'fail', 'old', 'run', 'running'],
-    ['what failed, and is tried again elsewhere', failed('retry'), 'fail', undefined, 'run', 'running'],
-    ['what failed, and is tried again here', failed('unknown'), 'fail', 'old', 'run', 'running'],
-    ['what failed before its process died', failed('unknown'), 'fail', undefined, 'given-up', 'failed'],
-    ['what failed before its process died, and may run twice', failed('unknown'), 'retry', undefined, 'run', 'running'],
-    ['what failed for good, and a person put back', failed('none'), 'fail', undefined, 'run', 'running'],
-    ['what was interrupted, and a person put back', interrupted, 'fail', undefined, 'run', 'running'],
-    ['what has run', succeeded, 'retry', undefined, 'done', undefined],
-    ['what nobody has approved', { is: 'pending' }, 'retry', undefined, 'not-approved', undefined],
-    ['what was denied', { is: 'denied', decision }, 'retry', undefined, 'not-approved', undefined],
-    ['what was cancelled', { is: 'cancelled', decision }, 'retry', undefined, 'not-approved', undefined],
-    ['what expired', { is: 'expired', at: 1 }, 'retry', undefined, 'not-approved', undefined],
-  ])('R-DUR-11 of %s', (_, state, onCrash, before, is, becomes) => {
-    const beginning = begin(record({ state, terms: { onCrash } }), { token: 'new', at: 2, before })
-    expect(beginning.is).toBe(is)
-    expect('record' in beginning ? beginning.record.state.is : undefined).toBe(becomes)
+  interface Case {
+    readonly of: string
+    readonly state: RecordState
+    readonly onCrash: OnCrash
+    readonly before?: string
+    readonly isFresh?: boolean
+    readonly is: string
+    readonly becomes: RecordState['is'] | undefined
+  }
+  const cases: readonly Case[] = [
+    { of: 'what is approved', state: { is: 'approved', decision }, onCrash: 'fail', is: 'run', becomes: 'running' },
+    { of: 'an interrupted run', state: running, onCrash: 'fail', is: 'interrupted', becomes: 'interrupted' },
+    {
+      of: 'one that a stop gave back',
+      state: running,
+      onCrash: 'fail',
+      isFresh: true,
+      is: 'interrupted',
+      becomes: 'interrupted',
+    },
+    { of: 'one that may be repeated', state: running, onCrash: 'retry', is: 'run', becomes: 'running' },
+    { of: 'one that timed out here', state: running, onCrash: 'fail', before: 'old', is: 'run', becomes: 'running' },
+    { of: 'a retry elsewhere', state: failed('retry'), onCrash: 'fail', is: 'run', becomes: 'running' },
+    { of: 'a retry here', state: failed('unknown'), onCrash: 'fail', before: 'old', is: 'run', becomes: 'running' },
+    {
+      of: 'a failure whose process died',
+      state: failed('unknown'),
+      onCrash: 'fail',
+      is: 'given-up',
+      becomes: 'failed',
+    },
+    { of: 'one that may be repeated', state: failed('unknown'), onCrash: 'retry', is: 'run', becomes: 'running' },
+    {
+      of: 'a last failure whose process died',
+      state: failed('none'),
+      onCrash: 'retry',
+      is: 'given-up',
+      becomes: undefined,
+    },
+    {
+      of: 'one that a person put back',
+      state: failed('none'),
+      onCrash: 'fail',
+      isFresh: true,
+      is: 'run',
+      becomes: 'running',
+    },
+    {
+      of: 'what is known to be interrupted',
+      state: interrupted,
+      onCrash: 'fail',
+      is: 'interrupted',
+      becomes: undefined,
+    },
+    {
+      of: 'that, which a person put back',
+      state: interrupted,
+      onCrash: 'fail',
+      isFresh: true,
+      is: 'run',
+      becomes: 'running',
+    },
+    { of: 'what has run', state: succeeded, onCrash: 'retry', is: 'done', becomes: undefined },
+    { of: 'what is pending', state: { is: 'pending' }, onCrash: 'retry', is: 'not-approved', becomes: undefined },
+    {
+      of: 'what was denied',
+      state: { is: 'denied', decision },
+      onCrash: 'retry',
+      is: 'not-approved',
+      becomes: undefined,
+    },
+    {
+      of: 'what was cancelled',
+      state: { is: 'cancelled', decision },
+      onCrash: 'retry',
+      is: 'not-approved',
+      becomes: undefined,
+    },
+    { of: 'what expired', state: { is: 'expired', at: 1 }, onCrash: 'retry', is: 'not-approved', becomes: undefined },
+  ]
+  it.each(cases)(
+    'R-DUR-11 of $of, onCrash: $onCrash, is $is',
+    ({ state, onCrash, before, isFresh = false, is, becomes }) => {
+      const beginning = begin(record({ state, terms: { onCrash } }), { token: 'new', at: 2, before, isFresh })
+      expect(beginning.is).toBe(is)
+      expect('record' in beginning ? beginning.record?.state.is : undefined).toBe(becomes)
+    },
+  )
+
+  it('goes on with a run that was written down though the answer was lost', () => {
+    const beginning = begin(record({ state: running }), { token: 'old', at: 2, before: undefined, isFresh: false })
+    expect(beginning).toEqual({ is: 'run', record: undefined })
   })
 
   it('counts the attempts', () => {
-    const beginning = begin(record({ state: failed('retry') }), { token: 'new', at: 2, before: undefined })
-    expect(beginning).toMatchObject({ run: { token: 'new', attempt: 2, startedAt: 2 } })
+    const next = { token: 'new', at: 2, before: undefined, isFresh: false }
+    expect(begin(record({ state: failed('retry') }), next)).toMatchObject({
+      record: { state: { run: { token: 'new', attempt: 2, startedAt: 2 } } },
+    })
   })
 
   it('gives up with the error that there was', () => {
-    expect(begin(record({ state: failed('unknown') }), { token: 'new', at: 2, before: undefined })).toMatchObject({
+    const next = { token: 'new', at: 2, before: undefined, isFresh: false }
+    expect(begin(record({ state: failed('unknown') }), next)).toMatchObject({
       is: 'given-up',
       error,
       record: { state: { is: 'failed', next: 'none' } },
