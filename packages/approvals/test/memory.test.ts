@@ -84,7 +84,7 @@ describe('fault 14', () => {
     expect(at.clock.pendingTimers).toBe(before + 1)
   })
 
-  it('in a store nobody looks at it while nobody waits, and then only once per poll interval', async () => {
+  it('R-SCH-1 in a store nobody looks at it while nobody waits, and then only once per poll interval', async () => {
     const clock = new VirtualClock()
     const persistence = memoryPersistence({
       clock,
