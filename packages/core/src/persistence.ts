@@ -74,6 +74,7 @@ export interface NewEvent {
   /** When it becomes ready: so many milliseconds after it is stored, or at a time (epoch ms). `undefined`: at once. */
   readonly due: { readonly delayMs: number } | { readonly at: number } | undefined
   readonly expiresInMs: number | undefined
+  /** At most 1,024 bytes of UTF-8, as a lane is: the runner refuses longer ones. */
   readonly idempotencyKey: string | undefined
   readonly onCrash: 'retry' | 'fail'
   /**
@@ -183,7 +184,13 @@ export type Report =
   /** Its first handler is about to run. Records `handlers` unless an earlier start did. */
   | { readonly kind: 'start'; readonly lease: Lease; readonly handlers: readonly string[] }
   /** Some handlers have settled; more will run. */
-  | { readonly kind: 'progress'; readonly lease: Lease; readonly progress: Progress }
+  | {
+      readonly kind: 'progress'
+      readonly lease: Lease
+      readonly progress: Progress
+      /** Do not wait for a transaction of `completeIn` that keeps the event locked: answer that it was `skipped`. Default `false`. */
+      readonly skipLocked?: boolean | undefined
+    }
   /** Handled: it leaves the store. */
   | { readonly kind: 'complete'; readonly lease: Lease }
   /** Try again later: it is ready after the delay, and its lane waits for it. */
@@ -211,6 +218,8 @@ export interface Reported {
    * again. Only for reports that settle an event of a named lane.
    */
   readonly overtaken?: boolean | undefined
+  /** Nothing was written, because a transaction has the event: report it again later. Only where that was asked for. */
+  readonly skipped?: boolean | undefined
 }
 
 /** A message that a store moved to its dead letters by itself, or keeps as `dead`. Its payload is in the letter. */
@@ -286,6 +295,11 @@ export interface EventStore {
   heartbeat(worker: string): Promise<'ok' | 'lost'>
   /** Ends a worker: what it still holds is given back at once, as by `release`. How many events that were. */
   leave(worker: string): Promise<number>
+  /**
+   * Gives back, as by `release`, what the worker holds besides these: what was leased in answers that never arrived. Nothing else
+   * that leases to the worker is under way. How many events that were. Without it they are free when the worker holds nothing else, and ends.
+   */
+  releaseUnknown?(worker: string, known: readonly Lease[]): Promise<number>
   /**
    * Stores events, all or none. *Order*: the keys of one append are in its order, and `seq` breaks ties of the order key.
    * `worker` must be given if any asks to be kept; a dead worker is given nothing.
