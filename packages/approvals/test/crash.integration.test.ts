@@ -316,4 +316,33 @@ describe('two processes', () => {
     )
     expect(ids.map((id) => runs(id).began)).toEqual(states.map((state) => (state === 'expired' ? 0 : 1)))
   })
+
+  it('that are killed again and again lose no decision, and repeat only what may be repeated', async () => {
+    const deciding = await started(undefined, { handles: false })
+    const careful = Array.from({ length: 30 }, (_, index) => `c${index}`)
+    const repeatable = Array.from({ length: 30 }, (_, index) => `r${index}`)
+    const asking = await started()
+    await Promise.all([
+      ...careful.map((id) => ask(asking, { command: 'careful', id })),
+      ...repeatable.map((id) => ask(asking, { command: 'repeatable', id })),
+    ])
+    await asking.kill()
+    await Promise.all([...careful, ...repeatable].map((id) => approve(deciding, id)))
+    for (let round = 0; round < 5; round++) {
+      const began = run.journal.read().filter(({ at }) => at === 'start').length
+      const victim = await started()
+      await expect
+        .poll(() => run.journal.read().filter(({ at }) => at === 'start').length, { interval: 1, timeout: 20_000 })
+        .toBeGreaterThan(Math.min(began, 40))
+      await victim.kill()
+    }
+    const last = await started()
+    await emptied(last)
+    const states = await Promise.all(careful.map((id) => stateOf(last, id)))
+    expect(careful.filter((id) => runs(id).began > 1)).toEqual([])
+    expect(careful.filter((id, index) => states[index] === 'succeeded' && runs(id).ended !== 1)).toEqual([])
+    expect(states.filter((state) => state !== 'succeeded' && state !== 'interrupted')).toEqual([])
+    expect(await Promise.all(repeatable.map((id) => stateOf(last, id)))).toEqual(repeatable.map(() => 'succeeded'))
+    expect(repeatable.filter((id) => runs(id).ended < 1)).toEqual([])
+  })
 })
