@@ -11,6 +11,9 @@ export interface Ending {
   readonly firsthand: Firsthand | undefined
 }
 
+/** Hints make who waits look at most so often. */
+const HINT_GAP_MS = 100
+
 interface Waiter {
   readonly resolve: (ending: Ending) => void
 }
@@ -31,6 +34,9 @@ export class Waiters {
   readonly #known = new Map<string, { readonly token: string; readonly firsthand: Firsthand }>()
   #hints: Disposable | undefined
   #timer: ClockTimer = undefined
+  /** Set while a look is put off because the last was a moment ago. */
+  #soon: ClockTimer = undefined
+  #lookedAt = -Infinity
   #looking = false
   #lookAgain = false
 
@@ -91,7 +97,7 @@ export class Waiters {
 
   #watch(): void {
     const { keeper } = this.#host
-    this.#hints ??= keeper.onHint(() => this.#look())
+    this.#hints ??= keeper.onHint(() => this.#hinted())
     if (this.#timer === undefined) this.#lookLater()
   }
 
@@ -99,7 +105,20 @@ export class Waiters {
     this.#hints?.[Symbol.dispose]()
     this.#hints = undefined
     this.#host.clock.clearTimer(this.#timer)
-    this.#timer = undefined
+    this.#host.clock.clearTimer(this.#soon)
+    this.#timer = this.#soon = undefined
+  }
+
+  /** On a busy store there are hints all the time, and hardly any is about an approval. */
+  #hinted(): void {
+    const { clock } = this.#host
+    if (this.#soon !== undefined) return
+    const waitMs = this.#lookedAt + HINT_GAP_MS - clock.monotonic()
+    if (waitMs <= 0) return this.#look()
+    this.#soon = clock.setTimer(() => {
+      this.#soon = undefined
+      this.#look()
+    }, waitMs)
   }
 
   #lookLater(): void {
@@ -114,6 +133,7 @@ export class Waiters {
   }
 
   #look(): void {
+    this.#lookedAt = this.#host.clock.monotonic()
     this.#lookAgain = true
     if (!this.#looking) void this.#lookAtAll()
   }

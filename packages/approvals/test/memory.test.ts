@@ -125,4 +125,48 @@ describe('fault 14', () => {
     await clock.advance(60_000)
     expect(looks).toBe(0)
   })
+
+  it('R-SCH-1 hints make who waits look at most ten times a second', async () => {
+    const clock = new VirtualClock()
+    const persistence = memoryPersistence({
+      clock,
+      settings: { leaseMs: 2 ** 31, heartbeatMs: 2 ** 30, sweepMs: 2 ** 30, pollMs: 2 ** 30 },
+    })
+    const { approvals } = persistence
+    const hints: (() => void)[] = []
+    let looks = 0
+    const counted: Persistence = {
+      ...persistence,
+      approvals: {
+        contract: approvals.contract,
+        durable: true,
+        add: (approval, then) => approvals.add(approval, then),
+        get: (id) => {
+          looks++
+          return approvals.get(id)
+        },
+        list: (query) => approvals.list(query),
+        update: (at, change, then) => approvals.update(at, change, then),
+        discard: (at) => approvals.discard(at),
+        onHint: (listener) => {
+          hints.push(listener)
+          return { [Symbol.dispose]: () => void hints.splice(hints.indexOf(listener), 1) }
+        },
+      },
+    }
+    await using at = await deskBus({ keeps: counted, clock })
+    at.bus.handle(Do, () => {})
+    const stop = new AbortController()
+    const waiting = at.bus.execute(Do({ n: 1 }), { waitForApproval: true, signal: stop.signal })
+    await clock.advance(1000)
+    looks = 0
+    for (let ms = 0; ms < 990; ms += 10) {
+      for (const hint of hints) hint()
+      await clock.advance(10)
+    }
+    expect(looks).toBe(10)
+    stop.abort()
+    await waiting
+    expect(hints).toEqual([])
+  })
 })

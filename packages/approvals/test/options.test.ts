@@ -28,6 +28,11 @@ describe('the options of a command', () => {
     expect(() => bus.handle(Do, () => {})).toThrow(refusal(name))
   })
 
+  it('are refused on a bus that has no plugin to ask anybody', () => {
+    const Do = defineCommand('do', { approval: { required: true } })
+    expect(() => createBus({ logger }).handle(Do, () => {})).toThrow(refusal('createBus({ plugins: [approvals()] })'))
+  })
+
   it('are as they are by default, and an expiry that never comes is none', async () => {
     const Do = defineCommand('do', { approval: { required: true, expiresInMs: Infinity } })
     const desk = approvals()

@@ -206,6 +206,22 @@ describe('in a store', () => {
     expect(await result).toMatchObject({ value: 42 })
   })
 
+  it('R-DUR-9 shows an approval whose payload cannot be read here', async () => {
+    const clock = new VirtualClock()
+    let isReadable = true
+    const decode = (text: string): unknown => {
+      if (!isReadable) throw new Error('another key')
+      return JSON.parse(text)
+    }
+    const persistence = memoryPersistence({ clock, codec: { encode: (payload) => JSON.stringify(payload), decode } })
+    await using at = await deskBus({ keeps: persistence, clock })
+    at.bus.handle(Do, () => 1)
+    await at.bus.execute(Do({ n: 1 }), { approvalId: 'a' })
+    expect(await at.desk.get('a')).toMatchObject({ payload: { n: 1 } })
+    isReadable = false
+    expect((await at.desk.list()).entries).toMatchObject([{ id: 'a', payload: undefined }])
+  })
+
   it('refuses an edit that does not fit the schema, and leaves the approval as it is', async () => {
     await using at = await deskBus({ keeps: 'store' })
     const Count = defineCommand('count', { schema: digits, approval: { required: true } })
