@@ -32,14 +32,15 @@ export const createOutcome = (
   disposition: 'handled' | 'filtered',
   handlers: readonly HandlerOutcome[],
 ): EventOutcome => {
-  const errors = handlers.flatMap((handler) => ('error' in handler ? [handler.error] : []))
+  const failures = handlers.filter((handler) => 'error' in handler)
   return {
     eventId,
     disposition,
     handlers,
-    failed: errors.length,
+    failed: failures.length,
     throwIfFailed() {
-      if (errors.length > 0) {
+      if (failures.length > 0) {
+        const errors = failures.map(({ error }) => error)
         throw new AggregateError(errors, `${errors.length} of ${handlers.length} handlers of '${type}' failed`)
       }
     },
