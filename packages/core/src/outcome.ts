@@ -32,15 +32,14 @@ export const createOutcome = (
   disposition: 'handled' | 'filtered',
   handlers: readonly HandlerOutcome[],
 ): EventOutcome => {
-  const failures = handlers.filter((handler) => 'error' in handler)
+  const errors = handlers.filter((handler) => 'error' in handler).map(({ error }) => error)
   return {
     eventId,
     disposition,
     handlers,
-    failed: failures.length,
+    failed: errors.length,
     throwIfFailed() {
-      if (failures.length > 0) {
-        const errors = failures.map(({ error }) => error)
+      if (errors.length > 0) {
         throw new AggregateError(errors, `${errors.length} of ${handlers.length} handlers of '${type}' failed`)
       }
     },
