@@ -16,7 +16,7 @@ import { ready } from './ready.ts'
 import { completeIn, report } from './report.ts'
 import { sweep } from './sweep.ts'
 import { vacuumIfNeeded } from './vacuum.ts'
-import { heartbeat, join, leave } from './workers.ts'
+import { heartbeat, join, leave, releaseUnknown } from './workers.ts'
 
 /** How a store reaches its database. */
 export interface StoreConnection {
@@ -101,6 +101,7 @@ export const createPostgresStore = (
     join: (facts) => join(context, facts),
     heartbeat: (worker) => heartbeat(context, worker),
     leave: (worker) => leave(context, worker),
+    releaseUnknown: (worker, known) => releaseUnknown(context, worker, known),
     append: (batch, worker) => append(context, batch, worker),
     appendIn: (transaction: unknown, event: NewEvent) => appendIn(context, transaction, event),
     claim: (request) => claim(context, request),

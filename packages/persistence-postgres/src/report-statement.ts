@@ -23,6 +23,11 @@ export const selectReported = (isOvertaken: RawBuilder<boolean>): RawBuilder<unk
 export const keyIn = (keys: readonly string[]): RawBuilder<boolean> =>
   sql`e.key = any(array(select unnest(${keys}::bigint[])))`
 
+/** Those of them whose rows nobody has locked. */
+const keyUnlocked = (db: Database, keys: readonly string[]): RawBuilder<boolean> => sql`
+  e.key = any(array(
+    select u.key from ${db.events} u where u.key = any(array(select unnest(${keys}::bigint[]))) for update skip locked))`
+
 /**
  * Whether the row is leased as it is said to be. What one claim gave has one token. Else an event and its token are compared as one
  * text, with a constant list that Postgres hashes: a join could be planned badly, since the table is empty every other moment.
@@ -116,7 +121,12 @@ export const mergeProgress = (reported: RawBuilder<string>): RawBuilder<string> 
  * All reports that leave the event in the store, in one update: the token is compared on the row as it is once locked. Index: the
  * primary key. A `retry` of an event of a named lane is what the lane waits for from now on; other events go on.
  */
-export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]): RawBuilder<ReportedRow> => {
+export const updateStatement = (
+  { db }: StoreContext,
+  reports: readonly Report[],
+  skipLocked = false,
+): RawBuilder<ReportedRow> => {
+  const keys = reports.map(({ lease }) => lease.key)
   // By key, so that a row finds its report without a join: token, kind, delay, handlers, progress, error, reason, failed.
   const byKey = Object.fromEntries(
     reports.map((report) => [
@@ -159,7 +169,7 @@ export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]
         reason = coalesce(${report(6)}, e.reason),
         first_failed_at = case when ${report(7)} = 'true' then coalesce(e.first_failed_at, ${NOW}) else e.first_failed_at end
       from (select ${JSON.stringify(byKey)}::jsonb as by_key) r
-      where ${keyIn(reports.map(({ lease }) => lease.key))} and e.token = ${report(0)}::uuid
+      where ${skipLocked ? keyUnlocked(db, keys) : keyIn(keys)} and e.token = ${report(0)}::uuid
       returning e.key, e.lane, e.order_key, ${kind} as kind),
     delta as materialized (
       select lane, count(*) filter (where kind = 'release') as waiting, -count(*) as held,

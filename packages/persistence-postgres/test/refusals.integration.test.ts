@@ -2,7 +2,7 @@ import pg from 'pg'
 import { describe, expect, inject, it, onTestFinished } from 'vitest'
 import { postgresPersistence } from '../src/index.ts'
 import { newEvent, openStore, type OpenedStore, request } from './support/store.ts'
-import { Kept, publishing, troubledBus } from './support/trouble.ts'
+import { Kept, Plain, publishing, troubledBus } from './support/trouble.ts'
 import { until } from './support/until.ts'
 
 // What a database that can be reached refuses.
@@ -115,3 +115,29 @@ it('R-DUR-10 a pool of one connection publishes, claims and hears hints', async 
   await elsewhere.events.append([newEvent({ message: { ...message, payload: '{"n":1000}' } })], undefined)
   await until(() => seen.includes('kept 1000'))
 })
+
+it.for([
+  ['that says so in time', { connectionTimeoutMillis: 300 }],
+  ['that lets everybody wait', {}],
+] as const)(
+  'R-SCH-4 a pool %s, all of whose connections others have, holds up no event in memory, and is used again when it can be',
+  async ([, limits]) => {
+    const pool = new pg.Pool({ connectionString, max: 2, ...limits })
+    onTestFinished(() => pool.end())
+    const { bus, seen } = await busOn({ pool, leaseMs: 1000, connectMs: 500 })
+    const publisher = publishing(bus)
+    await until(() => seen.length > 100)
+    const taken = await Promise.all([pool.connect(), pool.connect()])
+    await until(() => seen.includes('degraded'))
+    await bus.publish(Plain({ n: 1 }))
+    await until(() => seen.includes('plain 1'))
+    const refused = await bus.publish(Kept({ n: 0 })).catch((error: unknown) => error)
+    expect(refused).toMatchObject({ code: 'PERSISTENCE_UNAVAILABLE' })
+    for (const client of taken) client.release()
+    const freedAt = performance.now()
+    await until(() => seen.includes('recovered'))
+    expect(performance.now() - freedAt).toBeLessThan(5000)
+    const accepted = await publisher.stop()
+    await until(() => accepted.every((n) => seen.includes(`kept ${n}`)))
+  },
+)

@@ -63,7 +63,7 @@ export const embeddedDatabase = async (): Promise<
   }
 }
 
-const freePort = (): Promise<number> =>
+export const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
