@@ -12,6 +12,7 @@ interface AppenderHost {
 
 interface Item {
   readonly event: NewEvent
+  readonly landed: ((appended: Appended) => void) | undefined
   readonly resolve: (appended: Appended) => void
   readonly reject: (error: unknown) => void
 }
@@ -28,6 +29,10 @@ export class Appender {
   #queue: Item[] = []
   /** Items whose lane is being committed, by lane; the lanes being committed are its keys. */
   readonly #held = new Map<string, Item[]>()
+  /** Resolves when it is known what became of the lane's commit. */
+  readonly #flying = new Map<string, Promise<void>>()
+  /** The same for all commits so far with events of the bus's own lane, of which several may be under way. */
+  #serial: Promise<void> | undefined = undefined
   #flights = 0
   #landed = Promise.withResolvers<void>()
   #queued = false
@@ -41,10 +46,26 @@ export class Appender {
     while (this.pending > 0) await this.#landed.promise
   }
 
-  append(event: NewEvent): Promise<Appended> {
+  /** Resolves when nothing of the lanes of these events that is being committed now is any more. */
+  async landedBefore(
+    events: readonly { readonly lane: string | undefined; readonly serial: boolean }[],
+  ): Promise<void> {
+    const flights = new Set<Promise<void>>()
+    for (const { lane, serial } of events) {
+      const flight = lane === undefined ? serial && this.#serial : this.#flying.get(lane)
+      if (flight) flights.add(flight)
+    }
+    await Promise.all(flights)
+  }
+
+  /**
+   * `landed` is called as soon as it is known what became of the event, before anything else happens; for the bus's own lane in call
+   * order, too.
+   */
+  append(event: NewEvent, landed?: (appended: Appended) => void): Promise<Appended> {
     this.pending++
     const { promise, resolve, reject } = Promise.withResolvers<Appended>()
-    const item: Item = { event, resolve, reject }
+    const item: Item = { event, landed, resolve, reject }
     const held = event.lane === undefined ? undefined : this.#held.get(event.lane)
     if (held) held.push(item)
     else this.#queue.push(item)
@@ -69,7 +90,8 @@ export class Appender {
     for (const lane of lanes) this.#held.set(lane, [])
     if (lanes.size > 0) this.#holdBack(lanes)
     this.#flights++
-    await this.#commit(batch)
+    await this.#fly(batch, lanes)
+    for (const lane of lanes) this.#flying.delete(lane)
     this.#flights--
     this.pending -= batch.length
     for (const lane of lanes) {
@@ -83,14 +105,38 @@ export class Appender {
     if (this.#queue.length > 0) this.#queueFlush()
   }
 
-  async #commit(batch: readonly Item[]): Promise<void> {
+  #fly(batch: readonly Item[], lanes: ReadonlySet<string>): Promise<void> {
+    const earlier = this.#serial
+    const landed: (() => void)[] = []
+    const flight = this.#commit(batch, (tell, { event: { serial } }) => {
+      if (serial && earlier) landed.push(tell)
+      else tell()
+    })
+    for (const lane of lanes) this.#flying.set(lane, flight)
+    if (batch.some(({ event }) => event.serial)) {
+      const serial = Promise.all([earlier, flight]).then(() => {
+        for (const tell of landed) tell()
+        if (this.#serial === serial) this.#serial = undefined
+      })
+      this.#serial = serial
+    }
+    return flight
+  }
+
+  async #commit(batch: readonly Item[], tell: (landed: () => void, item: Item) => void): Promise<void> {
+    let answers: readonly Appended[]
     try {
-      const answers = await this.#host.append(batch.map(({ event }) => event))
-      for (const [index, { resolve }] of batch.entries()) resolve(answers[index]!)
+      answers = await this.#host.append(batch.map(({ event }) => event))
     } catch (error) {
       // One of them is more than the store can take; the others must not suffer for it, and keep their order.
-      if (batch.length > 1 && isFinal(error)) for (const item of batch) await this.#commit([item])
+      if (batch.length > 1 && isFinal(error)) for (const item of batch) await this.#commit([item], tell)
       else for (const { reject } of batch) reject(error)
+      return
+    }
+    for (const [index, item] of batch.entries()) {
+      const answer = answers[index]!
+      if (item.landed) tell(() => item.landed!(answer), item)
+      item.resolve(answer)
     }
   }
 

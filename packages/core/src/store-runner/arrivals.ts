@@ -13,6 +13,17 @@ import { loadMessage, loadPayload, namedLane } from './stored-message.ts'
 /** An event that was leased where it was published. */
 type Kept = Appended & { readonly status: 'stored'; readonly lease: Lease }
 
+/** An event that has come, and is yet to be put into its lane. */
+interface Arrival {
+  readonly orderKey: number
+  readonly key: string
+  arrive(): void
+}
+
+/** Keys rise with every event that is stored. */
+const byOrder = (a: Arrival, b: Arrival): number =>
+  a.orderKey === b.orderKey ? a.key.length - b.key.length || (a.key < b.key ? -1 : 1) : a.orderKey - b.orderKey
+
 /** What arrivals need of the runner. */
 export interface ArrivalsHost {
   readonly bus: StoreHost
@@ -30,15 +41,31 @@ export class Arrivals {
   readonly pending: Set<Promise<unknown>>
   /** Payloads that are being parsed. */
   reading = 0
+  /** What was appended to named lanes while a claim is under way. */
+  #meanwhile: Arrival[] | undefined = undefined
   readonly #host: ArrivalsHost
+  /** Lanes with an event whose payload is being parsed: resolves when that has been put into it. */
+  readonly #parsing = new Map<string, Promise<void>>()
 
   constructor(host: ArrivalsHost, pending: Set<Promise<unknown>>) {
     this.#host = host
     this.pending = pending
   }
 
+  /** A claim is about to be made: what is appended from now on may come after events that it brings. */
+  claiming(): void {
+    this.#meanwhile ??= []
+  }
+
   /** An event was leased where it was published. Its handlers get what was stored, as those in other processes do. */
-  appended(delivery: Delivery, { message: stored, expiresInMs }: NewEvent, appended: Kept): void {
+  appended(delivery: Delivery, event: NewEvent, appended: Kept): void {
+    const { orderKey, key } = appended
+    const arrive = (): void => this.#keep(delivery, event, appended)
+    if (event.lane === undefined || !this.#meanwhile) arrive()
+    else this.#meanwhile.push({ orderKey, key, arrive })
+  }
+
+  #keep(delivery: Delivery, { message: stored, expiresInMs }: NewEvent, appended: Kept): void {
     const { lease, acceptedAt, started } = appended
     const { bus, leases, codec } = this.#host
     const { definition, laneKey, message, parent } = delivery
@@ -67,13 +94,24 @@ export class Arrivals {
     })
   }
 
+  /** What was claimed, and what was appended meanwhile, in order. */
   claimed({ events, now }: Claimed): void {
     this.#host.counts.claimed += events.length
-    for (const event of events) {
-      const held = this.#load(event, now)
-      if (held && event.expired) held.expire()
-      else if (held) this.#decode(held, () => this.#admit(held, event))
-    }
+    const arrivals = events.map((event): Arrival => {
+      const { orderKey, lease } = event
+      return { orderKey, key: lease.key, arrive: () => this.#take(event, now) }
+    })
+    const meanwhile = this.#meanwhile ?? []
+    this.#meanwhile = undefined
+    if (meanwhile.length > 0) arrivals.push(...meanwhile)
+    if (meanwhile.length > 0 && events.length > 0) arrivals.sort(byOrder)
+    for (const arrival of arrivals) arrival.arrive()
+  }
+
+  #take(event: ClaimedEvent, now: number): void {
+    const held = this.#load(event, now)
+    if (held && event.expired) held.expire()
+    else if (held) this.#decode(held, () => this.#admit(held, event))
   }
 
   /** What was claimed, as a delivery whose payload has not been parsed yet. */
@@ -108,19 +146,35 @@ export class Arrivals {
       begin()
     }
     const refuse = (error: unknown): void => this.#refuse(held, error)
+    const lane = delivery.parent ? undefined : delivery.laneKey
+    const earlier = lane === undefined ? undefined : this.#parsing.get(lane)
     try {
       const decoded = decode(delivery.message, delivery.definition)
-      if (!(decoded instanceof Promise)) return admit(decoded)
-      this.reading++
-      const admitted = decoded.then(admit, refuse).finally(() => {
-        this.reading--
-        this.pending.delete(admitted)
-        this.#host.bus.checkQuiet()
-      })
-      this.pending.add(admitted)
+      if (!(decoded instanceof Promise) && !earlier) return admit(decoded)
+      this.#parse(
+        lane,
+        Promise.resolve(decoded).then(
+          (message) => (earlier ? earlier.then(() => admit(message)) : admit(message)),
+          refuse,
+        ),
+      )
     } catch (error) {
       refuse(error)
     }
+  }
+
+  /** What comes later in the lane waits for what is being parsed. */
+  #parse(lane: string | undefined, admitted: Promise<void>): void {
+    const earlier = lane === undefined ? undefined : this.#parsing.get(lane)
+    this.reading++
+    const over = Promise.all([earlier, admitted]).then(() => {
+      this.reading--
+      this.pending.delete(over)
+      if (lane !== undefined && this.#parsing.get(lane) === over) this.#parsing.delete(lane)
+      this.#host.bus.checkQuiet()
+    })
+    this.pending.add(over)
+    if (lane !== undefined) this.#parsing.set(lane, over)
   }
 
   #refuse(held: StoredDelivery, error: unknown): void {

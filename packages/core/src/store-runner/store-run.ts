@@ -3,7 +3,7 @@ import type { Delivery } from '../delivery.ts'
 import { BusError, describe, invalid } from '../errors.ts'
 import { BUS } from '../message.ts'
 import type { PublishReceipt } from '../options.ts'
-import type { Appended, EventStore, Lease, NewEvent, Report } from '../persistence.ts'
+import type { Appended, Claimed, ClaimRequest, EventStore, Lease, NewEvent, Report } from '../persistence.ts'
 import type { ScheduledEvent, When } from '../scheduler.ts'
 import type { StoreHost, StoreIntent, StoreRunner, StoreStatus } from '../store-host.ts'
 import { noop } from '../thenable.ts'
@@ -26,11 +26,6 @@ import { isFinal } from './unavailable.ts'
 type Stored = Appended & { readonly status: 'stored' }
 
 /** What was given to the store, and what became of it. */
-interface Written<Answer extends Appended = Appended> {
-  readonly event: NewEvent
-  readonly appended: Answer
-}
-
 /** The runner of one store for one bus: its parts, and what passes between them. */
 export class StoreRun implements StoreRunner {
   readonly store: EventStore
@@ -85,7 +80,7 @@ export class StoreRun implements StoreRunner {
       {
         holdings: () => this.#holdings,
         types: () => this.#types.list,
-        ask: (request) => this.#leasing(() => store.claim(request)),
+        ask: (request) => this.#claim(request),
         claimed: (claimed) => this.#arrivals.claimed(claimed),
         swept: ({ rescued, givenUp = [] }) => {
           this.#counts.rescued += rescued
@@ -187,14 +182,15 @@ export class StoreRun implements StoreRunner {
 
   async publish(intent: StoreIntent): Promise<PublishReceipt> {
     const { delivery, transaction } = intent
-    const { event, appended } = await this.#append(intent, { keep: true, mine: false })
     const { id } = delivery.message
+    const appended = await this.#append(intent, { keep: true, mine: false }, (event, stored) => {
+      this.#bus.accepted(delivery, undefined)
+      if (transaction === undefined) this.#arrived(delivery, event, stored)
+    })
     if (appended.status === 'duplicate') {
       this.#counts.duplicates++
       return { id: appended.id, status: 'duplicate', durability: 'stored' }
     }
-    this.#bus.accepted(delivery, undefined)
-    if (transaction === undefined) this.#arrived(delivery, event, appended)
     return { id, status: 'accepted', durability: 'stored' }
   }
 
@@ -205,16 +201,14 @@ export class StoreRun implements StoreRunner {
       throw new BusError('NO_HANDLER', `'${type}' has no handler in this process, so it cannot be waited for here`)
     }
     await this.#connection.ready(true)
-    const { event, appended } = (await this.#append(intent, { keep: true, mine: true })) as Written<Stored>
-    this.#bus.accepted(delivery, undefined)
-    // The wait was over before it was stored: the event is nobody's in particular now.
-    if (delivery.waiter === undefined) delivery.parent = undefined
-    else this.#leases.isAwaited(intent)
-    if (appended.lease) this.#arrived(delivery, event, appended)
-    else {
-      this.#leases.awaits(intent, appended.key)
-      this.#claimer.wake()
-    }
+    await this.#append(intent, { keep: true, mine: true }, (event, appended) => {
+      this.#bus.accepted(delivery, undefined)
+      // The wait was over before it was stored: the event is nobody's in particular now.
+      if (delivery.waiter === undefined) delivery.parent = undefined
+      else this.#leases.isAwaited(intent)
+      if (!appended.lease) this.#leases.awaits(intent, appended.key)
+      this.#arrived(delivery, event, appended)
+    })
   }
 
   async schedule(intent: StoreIntent & { readonly when: When; readonly required: boolean }): Promise<ScheduledEvent> {
@@ -299,21 +293,29 @@ export class StoreRun implements StoreRunner {
     return plan.length > 0 ? namesOf(plan) : undefined
   }
 
-  #append(intent: StoreIntent, how: { readonly keep: boolean; readonly mine: boolean }): Promise<Written> {
-    const append = async (): Promise<Written> => {
+  /** `stored` is called at once when it is known, so that events of one lane come in the order of their commits. */
+  #append(
+    intent: StoreIntent,
+    how: { readonly keep: boolean; readonly mine: boolean },
+    stored: (event: NewEvent, appended: Stored) => void,
+  ): Promise<Appended> {
+    const append = async (): Promise<Appended> => {
       if (intent.signal?.aborted)
         throw new BusError('ABORTED', 'The publish was aborted', { cause: intent.signal.reason })
       const event = this.#newEvent(intent, how)
-      return { event, appended: await this.#write(event, intent.transaction) }
+      return await this.#write(event, intent.transaction, (appended) => {
+        if (appended.status === 'stored') stored(event, appended)
+      })
     }
     return this.#connection.isUp ? append() : this.#connection.ready(how.mine).then(append)
   }
 
-  #write(event: NewEvent, transaction: unknown): Promise<Appended> {
-    if (transaction === undefined) return this.#appender.append(event)
+  #write(event: NewEvent, transaction: unknown, landed?: (appended: Appended) => void): Promise<Appended> {
+    if (transaction === undefined) return this.#appender.append(event, landed)
     if (!this.store.appendIn) throw invalid('The store of this bus cannot join transactions')
     return this.store.appendIn(transaction, event).then((appended) => {
       this.#count([appended])
+      landed?.(appended)
       return appended
     })
   }
@@ -353,6 +355,22 @@ export class StoreRun implements StoreRunner {
   get #holdings(): Holdings {
     const { waiting, ...held } = this.#leases.holdings
     return { ...held, waiting: waiting + this.#arrivals.reading, slotsFree: this.#bus.slotsFree }
+  }
+
+  /**
+   * Answers come in another order than the store did what they tell. So a claim is not read before all is known that was appended to its
+   * lanes meanwhile, and that is put into the lanes together with what was claimed ({@link Arrivals.claiming}).
+   */
+  async #claim(request: ClaimRequest): Promise<Claimed> {
+    this.#arrivals.claiming()
+    try {
+      const claimed = await this.#leasing(() => this.store.claim(request))
+      await this.#appender.landedBefore(claimed.events)
+      return claimed
+    } catch (error) {
+      this.#arrivals.claimed({ events: [], exhausted: true, now: 0 })
+      throw error
+    }
   }
 
   // -- trouble --------------------------------------------------------------------------------------------------------
