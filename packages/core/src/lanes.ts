@@ -23,7 +23,6 @@ export interface LanesHost {
 
 /** A drain gives the event loop a turn after this time (R-LANE-4). */
 const SLICE_MS = 10
-const SPARE_LANES = 64
 
 /**
  * Decides which event is next: within a lane that with the lowest order key, and among lanes with waiting events and none
@@ -45,7 +44,8 @@ export class Lanes {
   readonly #clock: Clock
   readonly #concurrency: number
   readonly #lanes = new Map<string, Lane>()
-  readonly #spare: Lane[] = []
+  /** The named lane that became empty last, if it still is: a bus with one event at a time uses the same one again and again. */
+  #resting: Lane | undefined = undefined
   /** Where the last event was added: the next often goes there too. */
   #latest: Lane | undefined = undefined
   /** The heads of lanes that could run; see {@link #firstReady}. */
@@ -70,7 +70,7 @@ export class Lanes {
 
   /** How many lanes have an event that waits or runs. */
   get size(): number {
-    return this.#lanes.size
+    return this.#lanes.size - (this.#resting ? 1 : 0)
   }
 
   get slotsFree(): number {
@@ -87,7 +87,8 @@ export class Lanes {
   }
 
   lane(key: string): Lane | undefined {
-    return this.#lanes.get(key)
+    const lane = this.#lanes.get(key)
+    return lane === this.#resting ? undefined : lane
   }
 
   open(): void {
@@ -116,6 +117,7 @@ export class Lanes {
     const { laneKey } = delivery
     let lane = this.#latest
     if (lane === undefined || laneKey === undefined || lane.key !== laneKey) lane = this.#laneOf(laneKey)
+    if (lane === this.#resting) this.#resting = undefined
     delivery.lane = lane
     lane.queue.push(delivery)
     if (lane.run !== undefined) return
@@ -126,7 +128,7 @@ export class Lanes {
   #laneOf(key: string | undefined): Lane {
     let lane = key === undefined ? undefined : this.#lanes.get(key)
     if (lane === undefined) {
-      lane = { key, queue: this.#spare.pop()?.queue ?? new OrderedQueue(isGone), run: undefined }
+      lane = { key, queue: new OrderedQueue(isGone), run: undefined }
       if (key !== undefined) this.#lanes.set(key, lane)
     }
     return (this.#latest = lane)
@@ -296,9 +298,9 @@ export class Lanes {
   }
 
   #discard(lane: Lane): void {
-    if (lane.key !== undefined) this.#lanes.delete(lane.key)
-    this.#latest = undefined
-    if (this.#spare.length < SPARE_LANES) this.#spare.push(lane)
+    if (lane.key === undefined) return
+    if (this.#resting !== undefined) this.#lanes.delete(this.#resting.key!)
+    this.#latest = this.#resting = lane
   }
 
   #endNested(dispatch: Dispatch): void {

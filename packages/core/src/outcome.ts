@@ -32,7 +32,7 @@ export const createOutcome = (
   disposition: 'handled' | 'filtered',
   handlers: readonly HandlerOutcome[],
 ): EventOutcome => {
-  const errors = handlers.flatMap((handler) => ('error' in handler ? [handler.error] : []))
+  const errors = handlers.filter((handler) => 'error' in handler).map(({ error }) => error)
   return {
     eventId,
     disposition,

@@ -780,6 +780,28 @@ describe('long dispatches', () => {
     },
   )
 
+  it('R-LANE-4 counts a turn that was given away to no handler', async () => {
+    const { bus, clock } = await setUp()
+    const slow = async (): Promise<void> => {
+      clock.elapse(20)
+      // After it has settled, and before the turn that the bus gives away next.
+      void Promise.resolve()
+        .then(() => undefined)
+        .then(() => clock.elapse(100))
+    }
+    bus.on(Placed, slow, { name: 'slow' })
+    bus.on(Placed, () => clock.elapse(5), { name: 'beside it' })
+    bus.on(Placed, async () => clock.elapse(3), { name: 'after them', priority: HandlerPriority.LOW })
+
+    const { handlers } = await bus.publishAndWait(Placed('a'))
+
+    expect(handlers.map(({ name, durationMs }) => [name, durationMs])).toEqual([
+      ['slow', 20],
+      ['beside it', 5],
+      ['after them', 3],
+    ])
+  })
+
   it('R-PRI-2 keeps the order of groups through the turns that a long event gives away', async () => {
     const { bus, clock, log } = await setUp()
     for (let index = 99; index >= 0; index--) {
