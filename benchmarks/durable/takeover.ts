@@ -1,47 +1,69 @@
-import { spawn } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { type BusSetting, freshPool, payload, storedBus, Ticked } from './contestants.ts'
+import type { Result, Setting } from '../harness/section.ts'
+import { Ticked, workOf } from './message.ts'
+import { freshPool } from './pool.ts'
+import { storedBus } from './queues/buslane.ts'
+import { serversOf } from './sides.ts'
+
+interface Victim {
+  readonly url: string
+  readonly schema: string
+  readonly leaseMs?: number | undefined
+}
+
+const SCHEMA = 'bench_takeover'
+const THIS_FILE = fileURLToPath(import.meta.url)
 
 /** How long after the death of a worker another one begins what it was handling. */
-export const takeover = async (url: string, setting: BusSetting): Promise<number> => {
-  const pool = await freshPool(url, setting.schema)
-  const bus = storedBus(pool, setting)
+const takeoverMs = async (victim: Victim): Promise<number> => {
+  const pool = await freshPool(victim.url, victim.schema)
+  const bus = storedBus(pool, victim)
   await bus.start() // handles nothing yet
-  const lease = setting.leaseMs === undefined ? [] : [String(setting.leaseMs)]
-  const words = [...process.execArgv, fileURLToPath(import.meta.url), url, setting.schema, ...lease]
-  const victim = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
-  await once(victim.stdout, 'data') // it is ready
-  const began = once(victim.stdout, 'data')
-  await bus.publish(Ticked(payload(0)))
+  const child = fork(THIS_FILE, [JSON.stringify(victim)], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  await once(child, 'message') // it is ready
+  const began = once(child, 'message')
+  await bus.publish(Ticked(workOf(0)))
   await began
   const taken = Promise.withResolvers<number>()
   bus.on(Ticked, () => taken.resolve(performance.now()), { name: 'works' })
   const killedAt = performance.now()
-  victim.kill('SIGKILL')
+  child.kill('SIGKILL')
   const ms = (await taken.promise) - killedAt
   await bus.stop()
   await pool.end()
   return ms
 }
 
-/** The process that dies: it begins an event and never ends it. */
-const bePatient = async (url: string, schema: string, leaseMs: number | undefined): Promise<void> => {
-  const { Pool } = (await import('pg')).default
-  const bus = storedBus(new Pool({ connectionString: url }), { schema, leaseMs })
-  bus.on(
-    Ticked,
-    async () => {
-      console.log('began')
-      await new Promise(() => undefined)
-    },
-    { name: 'works' },
-  )
-  await bus.start()
-  console.log('ready')
+const CASES: readonly { readonly contest: string; readonly leaseMs?: number; readonly goal: number }[] = [
+  { contest: 'takeover after kill -9, as it comes', goal: 10 },
+  { contest: 'takeover after kill -9, leases of 1 s', leaseMs: 1000, goal: 2 },
+]
+
+export const takeover = async (setting: Setting): Promise<readonly Result[]> => {
+  const { databaseUrl: url } = serversOf(setting)
+  const rounds = { quick: 1, normal: 1, full: 3 }[setting.scale]
+  const results: Result[] = []
+  for (const { contest, leaseMs, goal } of CASES) {
+    const values: number[] = []
+    for (let round = 0; round < rounds; round++)
+      values.push((await takeoverMs({ url, schema: SCHEMA, leaseMs })) / 1000)
+    results.push({ kind: 'figure', contest, of: 'Buslane', unit: 's', values, goal })
+  }
+  return results
 }
 
-const [, script, url, schema, leaseMs] = process.argv
-if (script === fileURLToPath(import.meta.url) && url && schema) {
-  await bePatient(url, schema, leaseMs === undefined ? undefined : Number(leaseMs))
+/** The process that dies: it begins an event and never ends it. */
+const bePatient = async ({ url, schema, leaseMs }: Victim): Promise<void> => {
+  const bus = storedBus(await freshPool(url), { schema, leaseMs })
+  const work = async (): Promise<void> => {
+    process.send!('began')
+    await new Promise(() => undefined)
+  }
+  bus.on(Ticked, work, { name: 'works' })
+  await bus.start()
+  process.send!('ready')
 }
+
+if (process.argv[1] === THIS_FILE) await bePatient(JSON.parse(process.argv[2]!) as Victim)

@@ -30,7 +30,7 @@ export class FailureLog {
 
   /** Newest last. */
   get kept(): readonly HandlerFailure[] {
-    return [...this.#kept]
+    return this.#kept.slice(-this.#limit)
   }
 
   setLimit(limit: number): void {
@@ -42,7 +42,8 @@ export class FailureLog {
   add(failure: HandlerFailure, handler: object): void {
     this.count++
     if (this.#limit > 0) this.#kept.push(failure)
-    if (this.#kept.length > this.#limit) this.#kept.shift()
+    // Not one by one: that would move all of a long history for each failure.
+    if (this.#kept.length > this.#limit * 1.1) this.#kept = this.#kept.slice(-this.#limit)
     const name = `${failure.handler} of '${failure.message.type}'`
     const now = this.#clock.monotonic()
     const repeated = this.#repeated.get(handler)

@@ -12,6 +12,8 @@ export interface Persistence {
   readonly deadLetters?: DeadLetterStore | undefined
   /** An append-only record of what was published. */
   readonly eventLog?: EventLog | undefined
+  /** What commands wait for a person's yes, and what was decided. */
+  readonly approvals?: ApprovalStore | undefined
   /** For people and tools: what is in the store. */
   readonly inspect?: Inspectable | undefined
 }
@@ -72,6 +74,7 @@ export interface NewEvent {
   /** When it becomes ready: so many milliseconds after it is stored, or at a time (epoch ms). `undefined`: at once. */
   readonly due: { readonly delayMs: number } | { readonly at: number } | undefined
   readonly expiresInMs: number | undefined
+  /** At most 1,024 bytes of UTF-8, as a lane is: the runner refuses longer ones. */
   readonly idempotencyKey: string | undefined
   readonly onCrash: 'retry' | 'fail'
   /**
@@ -181,7 +184,13 @@ export type Report =
   /** Its first handler is about to run. Records `handlers` unless an earlier start did. */
   | { readonly kind: 'start'; readonly lease: Lease; readonly handlers: readonly string[] }
   /** Some handlers have settled; more will run. */
-  | { readonly kind: 'progress'; readonly lease: Lease; readonly progress: Progress }
+  | {
+      readonly kind: 'progress'
+      readonly lease: Lease
+      readonly progress: Progress
+      /** Do not wait for a transaction of `completeIn` that keeps the event locked: answer that it was `skipped`. Default `false`. */
+      readonly skipLocked?: boolean | undefined
+    }
   /** Handled: it leaves the store. */
   | { readonly kind: 'complete'; readonly lease: Lease }
   /** Try again later: it is ready after the delay, and its lane waits for it. */
@@ -209,6 +218,8 @@ export interface Reported {
    * again. Only for reports that settle an event of a named lane.
    */
   readonly overtaken?: boolean | undefined
+  /** Nothing was written, because a transaction has the event: report it again later. Only where that was asked for. */
+  readonly skipped?: boolean | undefined
 }
 
 /** A message that a store moved to its dead letters by itself, or keeps as `dead`. Its payload is in the letter. */
@@ -284,6 +295,11 @@ export interface EventStore {
   heartbeat(worker: string): Promise<'ok' | 'lost'>
   /** Ends a worker: what it still holds is given back at once, as by `release`. How many events that were. */
   leave(worker: string): Promise<number>
+  /**
+   * Gives back, as by `release`, what the worker holds besides these: what was leased in answers that never arrived. Nothing else
+   * that leases to the worker is under way. How many events that were. Without it they are free when the worker holds nothing else, and ends.
+   */
+  releaseUnknown?(worker: string, known: readonly Lease[]): Promise<number>
   /**
    * Stores events, all or none. *Order*: the keys of one append are in its order, and `seq` breaks ties of the order key.
    * `worker` must be given if any asks to be kept; a dead worker is given nothing.
@@ -398,6 +414,67 @@ export interface DeadLetterStore {
   replay(key: string, edit?: { readonly payload: string; readonly by: string }): Promise<'replayed' | 'gone'>
   /** Deletes. How many were there. */
   discard(keys: readonly string[]): Promise<number>
+}
+
+// -- approvals ------------------------------------------------------------------------------------------------------
+
+/** An approval as it is kept. What it means is for whoever writes the `record`. */
+export interface StoredApproval {
+  /** Unique for ever in its store: given by whoever adds it. */
+  readonly id: string
+  /** 1 when it is added, and one more with every update. */
+  readonly revision: number
+  /** What people search for; the rest is in the record. */
+  readonly status: string
+  readonly type: string
+  readonly sessionId: string
+  /** JSON, kept as it is, byte for byte. */
+  readonly record: string
+  /** Epoch ms of the store's clock, as both below. */
+  readonly addedAt: number
+  readonly updatedAt: number
+  /** When it was read. */
+  readonly readAt: number
+}
+
+export type NewApproval = Pick<StoredApproval, 'id' | 'status' | 'type' | 'sessionId' | 'record'>
+
+export interface ApprovalQuery {
+  readonly status?: string | undefined
+  readonly type?: string | undefined
+  readonly sessionId?: string | undefined
+  /** Default 100, at most 1,000. */
+  readonly limit?: number | undefined
+  /** `next` of the page before. */
+  readonly cursor?: string | undefined
+}
+
+/**
+ * Where approvals are kept, beside the event store. Every verb is one transaction, as there: an approval and the messages that follow
+ * from it are stored together, or neither is.
+ */
+export interface ApprovalStore {
+  readonly contract: 'approval-store/1'
+  /** Whether it survives the process. */
+  readonly durable: boolean
+  /** Keeps a new one and appends `then` to the event store. `exists`: one of that id is there; nothing was stored. */
+  add(approval: NewApproval, then: readonly NewEvent[]): Promise<'added' | 'exists'>
+  get(id: string): Promise<StoredApproval | undefined>
+  /** Oldest first. */
+  list(query?: ApprovalQuery): Promise<Page<StoredApproval>>
+  /**
+   * Replaces status and record, and appends `then` to the event store, if the approval still has this revision. *Concurrency*: of two
+   * updates of one revision one is `stale`, and nothing of it is stored.
+   */
+  update(
+    at: Pick<StoredApproval, 'id' | 'revision'>,
+    change: Pick<StoredApproval, 'status' | 'record'>,
+    then: readonly NewEvent[],
+  ): Promise<'updated' | 'stale'>
+  /** Deletes it if it still has this revision. */
+  discard(at: Pick<StoredApproval, 'id' | 'revision'>): Promise<'discarded' | 'stale'>
+  /** Calls back when one may have changed. A hint may be lost; it never fails the store. */
+  onHint?(listener: () => void): Disposable
 }
 
 // -- event log ------------------------------------------------------------------------------------------------------

@@ -84,6 +84,19 @@ describe('the error history', () => {
     expect(bus.stats().handlerFailures).toBe(3)
   })
 
+  it('R-ERR-2 keeps them newest last, however often it was full, and when the limit changes', async () => {
+    const { bus, fail } = await setUp({ errorHistoryLimit: 3 })
+    bus.on(Placed, fail)
+    for (let index = 0; index < 8; index++) await bus.publishAndWait(Placed(String(index)))
+    expect(messagesOf(bus.errors)).toEqual(['5', '6', '7'])
+
+    bus.setErrorHistoryLimit(2)
+    expect(messagesOf(bus.errors)).toEqual(['6', '7'])
+    await bus.publishAndWait(Placed('8'))
+
+    expect(messagesOf(bus.errors)).toEqual(['7', '8'])
+  })
+
   it('R-ERR-2 keeps 1,000 by default', async () => {
     const { bus, fail } = await setUp()
     bus.on(Placed, fail)

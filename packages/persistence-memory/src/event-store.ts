@@ -19,7 +19,7 @@ import { claim } from './claim.ts'
 import type { Database } from './database.ts'
 import { endWorker, nextDueInMs, sweep } from './give-back.ts'
 import { cancel } from './moving.ts'
-import { completeIn, report } from './report.ts'
+import { completeIn, releaseUnknown, report } from './report.ts'
 import { type MemoryTransaction, requireTransaction } from './transaction.ts'
 import { Worker } from './worker.ts'
 
@@ -68,6 +68,10 @@ export class MemoryEventStore implements EventStore {
       const worker = this.#db.events.workers.get(workerId)
       return worker ? endWorker(this.#db, worker) : 0
     })
+  }
+
+  releaseUnknown(workerId: string, known: readonly Lease[]): Promise<number> {
+    return this.#db.run(() => releaseUnknown(this.#db, workerId, known))
   }
 
   async append(events: readonly NewEvent[], worker: string | undefined): Promise<readonly Appended[]> {

@@ -73,6 +73,19 @@ const setProgress = (row: Row, progress: Progress, now: number): void => {
   if (Object.values(progress).some(({ status }) => status !== 'done')) row.firstFailedAt ??= now
 }
 
+/** Gives back what a worker holds without knowing it. */
+export const releaseUnknown = (db: Database, workerId: string, known: readonly Lease[]): number => {
+  const worker = db.events.workers.get(workerId)
+  const tokens = new Map(known.map(({ key, token }) => [key, token]))
+  const releases: Report[] = []
+  for (const { key, place } of worker?.held ?? []) {
+    if (place.state === 'running' && tokens.get(key) !== place.token)
+      releases.push({ kind: 'release', lease: { key, token: place.token } })
+  }
+  report(db, releases)
+  return releases.length
+}
+
 /** Writes that a handler is done when the transaction is committed, if the lease is still the event's then. */
 export const completeIn = (
   db: Database,

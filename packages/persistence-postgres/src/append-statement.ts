@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import type { NewEvent } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
 import type { StoreContext } from './context.ts'
-import { NOW, PREPARED } from './database.ts'
+import { type Database, NOW, PREPARED } from './database.ts'
 import { isUuid } from './ids.ts'
+import { gate, laneEra, lateFor } from './low-water.ts'
 
 /** What was stored, as one row: many cost more to send and to read than to make. */
 export interface InsertedRow {
@@ -24,8 +25,8 @@ const MAX_KEPT_OF_LANE = 100
 const MAX_TIME = 8.64e15
 
 /**
- * One statement that stores all events: only the steps that some event needs are in it. `enterLater`: events of named lanes are
- * stored as scheduled for now, and their lanes left alone.
+ * One statement that stores all events: only the steps that some event needs are in it. `enterLater`: all are stored as scheduled, and
+ * lanes and low-water marks left alone.
  */
 export const insertEvents = (
   { db, config }: StoreContext,
@@ -48,6 +49,9 @@ export const insertEvents = (
       select worker from ${db.workers} where worker = ${worker}::uuid and dead_at is null for key share)`)
   }
   const plain = !keyed && !entering
+  // What enters a lane locks the table of lanes anyway.
+  const gated = !entering && !enterLater
+  if (gated) steps.push(gate(db))
   steps.push(given(plain ? 'fresh' : 'given', events, logs, { enterLater, keyed }))
   // Whoever inserts a key first has it: the unique index makes the other wait for the commit, and then find it taken. Sorted, so
   // that two appends with the same keys do not wait for each other.
@@ -64,8 +68,8 @@ export const insertEvents = (
       from given g
       ${keyed ? sql`where g.idempotency_key is null or g.idempotency_key in (select key from keys)` : sql``})`)
   }
-  if (entering) steps.push(enterLanes(db.lanes, working))
-  steps.push(insert(db.events, { entering, working, token }))
+  if (entering) steps.push(enterLanes(db, working))
+  steps.push(insert(db, { entering, working, gated, token }))
   if (logged) {
     steps.push(sql`logged as (
       insert into ${db.eventLog} (logged_at, kind, id, type, version, session_id, payload, headers)
@@ -107,7 +111,7 @@ const given = (
       ${hasLanes ? sql`` : sql`null::text as lane,`} ${keyed ? sql`` : sql`null::text as idempotency_key,`}
       case when f.order_offset is null then f.priority
         else greatest(c.accepted_at, t.due_at)::float8 + f.order_offset end as order_key,
-      t.due_at <= c.accepted_at ${enterLater && hasLanes ? sql`and i.lane is null` : sql``} as due
+      ${enterLater ? sql`false` : sql`t.due_at <= c.accepted_at`} as due
     from (select ${NOW} as accepted_at) c
     cross join unnest(
       ${column(({ message }) => message.id)}::text[], ${column(({ message }) => message.sessionId)}::text[],
@@ -195,12 +199,13 @@ export const whole = (ms: number): number => Math.min(Math.max(Math.ceil(ms), -M
  * own row as it is once locked: all of them, if the lane is idle or its own and nothing waits in it; else none. The primary key of
  * lanes serves it.
  */
-const enterLanes = (lanes: RawBuilder<unknown>, working: boolean): RawBuilder<unknown> => {
+const enterLanes = (db: Database, working: boolean): RawBuilder<unknown> => {
+  const { lanes } = db
   if (!working) {
     return sql`entered as (
-      insert into ${lanes} as l (lane, waiting, held, retrying, head)
-      select lane, count(*), 0, 0, min(order_key) from fresh where lane is not null and due group by lane order by lane
-      on conflict (lane) do update set
+      insert into ${lanes} as l (era, lane, waiting, held, retrying, head)
+      select ${laneEra(db)}, lane, count(*), 0, 0, min(order_key) from fresh where lane is not null and due group by lane order by lane
+      on conflict (era, lane) do update set
         waiting = l.waiting + excluded.waiting,
         head = case when l.waiting = 0 then excluded.head else least(l.head, excluded.head) end
       returning lane, false as given, held)`
@@ -208,27 +213,34 @@ const enterLanes = (lanes: RawBuilder<unknown>, working: boolean): RawBuilder<un
   const granted = sql`(excluded.held > 0 and l.waiting = 0 and l.retrying = 0
     and (l.worker is null or l.worker = excluded.worker) and l.held + excluded.held <= ${MAX_KEPT_OF_LANE})`
   return sql`entering as materialized (
-      select lane, count(*)::int as n, min(order_key) as head,
+      select lane, count(*)::int as n, min(order_key) as head, max(order_key) as reach,
         bool_and(keep) and count(*) <= ${MAX_KEPT_OF_LANE} and exists (select from me) as keep
       from fresh where lane is not null and due group by lane),
     entered as (
-      insert into ${lanes} as l (lane, waiting, held, retrying, worker, head)
-      select lane, case when keep then 0 else n end, case when keep then n else 0 end, 0,
-        case when keep then (select worker from me) end, head
+      insert into ${lanes} as l (era, lane, waiting, held, retrying, worker, head, reach)
+      select ${laneEra(db)}, lane, case when keep then 0 else n end, case when keep then n else 0 end, 0,
+        case when keep then (select worker from me) end, head, reach
       from entering order by lane
-      on conflict (lane) do update set
+      on conflict (era, lane) do update set
         held = l.held + case when ${granted} then excluded.held else 0 end,
         waiting = l.waiting + case when ${granted} then 0 else excluded.held + excluded.waiting end,
         worker = case when ${granted} then excluded.worker else l.worker end,
         head = case when ${granted} then l.head when l.waiting = 0 then excluded.head
-          else least(l.head, excluded.head) end
+          else least(l.head, excluded.head) end,
+        reach = case when ${granted} and l.held > 0 then greatest(l.reach, excluded.reach) when ${granted} then excluded.reach
+          else l.reach end
       returning l.lane, l.waiting = 0 as given, l.held)`
 }
 
-const insert = (
-  events: RawBuilder<unknown>,
-  { entering, working, token }: { readonly entering: boolean; readonly working: boolean; readonly token: string },
-): RawBuilder<unknown> => {
+interface InsertShape {
+  readonly entering: boolean
+  readonly working: boolean
+  /** The gate has to be read. */
+  readonly gated: boolean
+  readonly token: string
+}
+
+const insert = (db: Database, { entering, working, gated, token }: InsertShape): RawBuilder<unknown> => {
   const kept = working
     ? sql`(f.due and f.keep and exists (select from me)${entering ? sql` and (f.lane is null or coalesce(l.given, false))` : sql``})`
     : sql`false`
@@ -236,11 +248,11 @@ const insert = (
     ? sql`(${kept} and f.handlers is not null${entering ? sql` and (f.lane is null or l.held - f.together + f.place <= f.lane_start)` : sql``})`
     : sql`false`
   return sql`stored as (
-    insert into ${events} (
-      state, kind, id, type, version, session_id, payload, headers, lane, serial, priority, order_offset, order_key, base_at,
+    insert into ${db.events} (
+      state, late, kind, id, type, version, session_id, payload, headers, lane, serial, priority, order_offset, order_key, base_at,
       due_at, accepted_at, expires_at, idempotency_key, on_crash, owner, worker, token, started, unreported, handlers)
     select
-      case when not f.due then 'scheduled' when k.kept then 'running' else 'ready' end,
+      case when not f.due then 'scheduled' when k.kept then 'running' else 'ready' end, ${lateFor(db, sql`f.order_key`)},
       f.kind, f.id, f.type, f.version, f.session_id, f.payload, f.headers, f.lane, f.serial, f.priority, f.order_offset,
       f.order_key, f.base_at, f.due_at, f.accepted_at, f.accepted_at + f.expires_in, f.idempotency_key, f.on_crash,
       ${working ? sql`case when f.mine then (select worker from me) end` : sql`null::uuid`},
@@ -249,6 +261,7 @@ const insert = (
       case when k.started then f.handlers end
     from fresh f
     ${entering ? sql`left join entered l on l.lane = f.lane` : sql``}
+    ${gated ? sql`left join gate on true` : sql``}
     cross join lateral (select ${kept} as kept, ${started} as started) k
     order by f.ord
     returning key, idempotency_key, accepted_at, order_key, due_at, token, started)`

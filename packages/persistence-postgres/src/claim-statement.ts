@@ -4,6 +4,7 @@ import { changeLanes, type ClaimShape, lanesHaveMore, rankWithLanes } from './cl
 import type { StoreContext } from './context.ts'
 import { NOW, PREPARED } from './database.ts'
 import { isUuid } from './ids.ts'
+import { laneEra, ranges } from './low-water.ts'
 
 /** The first row has the facts about the claim, and no key; each other is a claimed event. */
 export interface ClaimRow {
@@ -130,14 +131,19 @@ export const claimStatement = (
   const isPaused = pausedTypes(types)
   // Events of types that are unknown here are among the candidates: they are set aside, so that they are passed over once.
   const unordered = (serial: RawBuilder<unknown>, atMost: number): RawBuilder<unknown> => sql`
-    select ${candidate}
-    from ${events} e
-    where e.state = 'ready' and e.lane is null and ${serial} and exists (select from me)
-      and (e.owner is null or e.owner = ${worker}::uuid)
-      ${isPaused ? sql`and not ${isPaused(sql`e`)}` : sql``}
-    order by e.order_key, e.key
-    limit ${atMost}::int
-    for update skip locked`
+    select c.*
+    from ${ranges(db)} r
+    cross join lateral (
+      select ${candidate}
+      from ${events} e
+      where e.state = 'ready' and e.lane is null and ${serial} and e.late = r.late and e.order_key >= r.low
+        and exists (select from me) and (e.owner is null or e.owner = ${worker}::uuid)
+        ${isPaused ? sql`and not ${isPaused(sql`e`)}` : sql``}
+      order by e.order_key, e.key
+      limit ${atMost}::int
+      for update skip locked) c
+    order by c.order_key, c.key
+    limit ${atMost}::int`
   const shape = { db, worker, limit, start, laneLimit, laneStart, isPaused, candidate }
   const update = sql`update ${events} e set state = 'running', worker = ${worker}::uuid, token = ${token}::uuid`
 
@@ -153,11 +159,11 @@ export const claimStatement = (
           order by due_at, key limit 1
         ) is not null as due,
         (
-          select lane from ${db.lanes} where worker is null and retrying = 0 and waiting > 0
+          select lane from ${db.lanes} where era = ${laneEra(db)} and worker is null and retrying = 0 and waiting > 0
           order by head, lane limit 1
         ) is not null or (
           select lane from ${db.lanes}
-          where worker = ${worker}::uuid and retrying = 0 and waiting > 0 and held < ${laneLimit}::int
+          where era = ${laneEra(db)} and worker = ${worker}::uuid and retrying = 0 and waiting > 0 and held < ${laneLimit}::int
           order by head, lane limit 1
         ) is not null as lanes),
     -- A sweep that finds this worker dead needs the row for itself: it comes before this statement, and then nothing is claimed, or
@@ -174,7 +180,7 @@ export const claimStatement = (
         ${types.map((wanted) => wanted.paused === true)}::boolean[],
         ${types.map(({ handlers }) => (handlers ? JSON.stringify(handlers) : null))}::text[]
       ) as w (type, version, paused, handlers)),
-    -- Indexes events_ready and events_serial, each read from its beginning.
+    -- Indexes events_ready and events_serial, each read from its low-water mark on, and what came in below that.
     plain as materialized (${unordered(sql`not e.serial`, limit)}),
     serial as materialized (${unordered(sql`e.serial`, serialLimit)}),
     ${lanes ? rankWithLanes(shape) : rankUnordered(shape)},

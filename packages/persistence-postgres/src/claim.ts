@@ -25,7 +25,9 @@ export const claim = async (context: StoreContext, request: ClaimRequest): Promi
       await readyDue(context, MAX_READY_ROUNDS)
       evenIfDue = true
     } else if (!asksForLanes) {
-      return { events: inOrder(rows, facts.keys, token), exhausted: !facts.more, now: facts.now }
+      const events = inOrder(rows, facts.keys, token)
+      context.turned += events.length
+      return { events, exhausted: !facts.more, now: facts.now }
     }
     lanes ||= asksForLanes
   }

@@ -20,8 +20,16 @@ export interface StoreContext {
   hintIn(run: RunIn): Promise<void>
   /** How many claims in a row found no named lane with work. */
   claimsWithoutLanes: number
+  /** How often dead workers were looked for here. */
+  sweeps: number
+  /** Events that were claimed, and settled, since the low-water marks were last moved. */
+  turned: number
+  /** It was said that the marks cannot be moved. */
+  raiseFailed: boolean
   /** Events that were settled since the tables were last vacuumed. */
   settled: number
+  /** No vacuum before this moment, by `performance.now()`. */
+  vacuumAfter: number
   /** It was said that vacuuming does not work. */
   vacuumFailed: boolean
 }

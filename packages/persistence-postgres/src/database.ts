@@ -13,9 +13,11 @@ export interface Database {
   readonly events: Name
   readonly lanes: Name
   readonly workers: Name
+  readonly watermarks: Name
   readonly deadLetters: Name
   readonly idempotency: Name
   readonly eventLog: Name
+  readonly approvals: Name
   /** Runs one statement as a transaction of its own; again, if the database says that it could not be serialised. */
   run<Row>(statement: RawBuilder<Row>): Promise<readonly Row[]>
   /** For running a statement on a connection of the caller's. */
@@ -32,9 +34,11 @@ export const createDatabase = (kysely: Kysely<unknown>, schema: string): Databas
     events: name('events'),
     lanes: name('lanes'),
     workers: name('workers'),
+    watermarks: name('watermarks'),
     deadLetters: name('dead_letters'),
     idempotency: name('idempotency'),
     eventLog: name('event_log'),
+    approvals: name('approvals'),
     async run<Row>(statement: RawBuilder<Row>): Promise<readonly Row[]> {
       try {
         return (await retrying(() => statement.execute(own))).rows

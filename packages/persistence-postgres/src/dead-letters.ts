@@ -12,6 +12,7 @@ import { begunAnew, hasDone } from './begin-anew.ts'
 import type { StoreContext } from './context.ts'
 import { NOW } from './database.ts'
 import { isKey } from './ids.ts'
+import { messageOf } from './message-row.ts'
 import { allOf, pageRequest, toPage } from './paging.ts'
 import type { DeadLettersTable } from './tables.ts'
 
@@ -123,15 +124,7 @@ export const createDeadLetters = (context: StoreContext): DeadLetterStore => {
 
 const letterOf = (row: LetterRow): DeadLetter => ({
   key: row.key,
-  message: {
-    kind: row.kind,
-    id: row.id,
-    type: row.type,
-    version: row.version,
-    sessionId: row.session_id,
-    payload: row.payload,
-    headers: row.headers,
-  },
+  message: messageOf(row),
   reason: row.reason,
   lane: row.lane ?? undefined,
   priority: row.priority,

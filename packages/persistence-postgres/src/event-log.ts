@@ -2,6 +2,7 @@ import type { EventLog, LoggedEvent, Page, StoredMessage } from '@buslane/core'
 import { sql } from 'kysely'
 import type { StoreContext } from './context.ts'
 import { NOW } from './database.ts'
+import { messageOf } from './message-row.ts'
 import { allOf, pageRequest, toPage } from './paging.ts'
 import type { EventLogTable } from './tables.ts'
 
@@ -43,15 +44,7 @@ export const createEventLog = ({ db, config }: StoreContext, records: (type: str
       order by position limit ${page.limit + 1}::int`)
     return toPage(rows, page, (row) => ({
       position: row.key,
-      message: {
-        kind: row.kind,
-        id: row.id,
-        type: row.type,
-        version: row.version,
-        sessionId: row.session_id,
-        payload: row.payload,
-        headers: row.headers,
-      },
+      message: messageOf(row),
       loggedAt: row.logged_at,
     }))
   },

@@ -3,6 +3,7 @@ import { type RawBuilder, sql } from 'kysely'
 import { insertLetters } from './bury.ts'
 import type { StoreContext } from './context.ts'
 import { applyDelta } from './lanes.ts'
+import { lateFor } from './low-water.ts'
 import { keepKeys } from './report-statement.ts'
 
 const BATCH = 1000
@@ -16,16 +17,22 @@ interface GivenBack {
   readonly givenUp: readonly GivenUp[]
 }
 
+interface GiveBackOptions {
+  readonly maxBatches?: number
+  /** Look for workers that have no row at all, too: somebody must have deleted it. */
+  readonly thorough?: boolean
+}
+
 /** Gives back all that dead workers hold, or that this one does, in batches. */
 export const giveBackAll = async (
   context: StoreContext,
   worker: string | undefined,
-  maxBatches = 1000,
+  { maxBatches = 1000, thorough = true }: GiveBackOptions = {},
 ): Promise<GivenBack> => {
   let total = 0
   const givenUp: GivenUp[] = []
   for (let batch = 0; batch < maxBatches; batch++) {
-    const [row] = await context.db.run(giveBackStatement(context, worker))
+    const [row] = await context.db.run(giveBackStatement(context, worker, thorough))
     const count = row?.count ?? 0
     total += count
     if (row?.given_up) givenUp.push(...(JSON.parse(row.given_up) as GivenUp[]))
@@ -51,22 +58,26 @@ export const buryWorker = async ({ db }: StoreContext, worker: string | undefine
 }
 
 /**
- * Workers are found by leaps through the index events_worker, one probe per worker that holds something: a page of long leases of the
- * living does not hide one of the dead. A worker without a row counts as dead.
+ * Dead workers have a row that says so as long as they hold something. One without a row counts as dead, too: those are found by leaps
+ * through the index events_worker, one probe per worker that holds something, which passes all dead rows of each. A page of long leases of
+ * the living does not hide one of the dead.
  *
  * Rows that are locked are being reported: they are skipped, and checked again by the next batch or sweep.
  */
 export const giveBackStatement = (
   { db, config }: StoreContext,
   worker: string | undefined,
+  thorough = true,
 ): RawBuilder<{ count: number; given_up: string | null }> => {
   const { events, workers } = db
   const dead =
     worker !== undefined
       ? sql`select ${worker}::uuid`
-      : sql`select h.worker from holding h
+      : thorough
+        ? sql`select h.worker from holding h
           where h.worker is not null
             and not exists (select from ${workers} w where w.worker = h.worker and w.dead_at is null)`
+        : sql`select w.worker from ${workers} w where w.dead_at is not null`
   const givenUp = sql`(e.started and e.on_crash = 'fail' or e.unreported >= ${MAX_UNREPORTED}::int)`
   const reason = sql`case when e.started and e.on_crash = 'fail' then 'interrupted'
     else 'attempts-exhausted-without-report' end`
@@ -87,7 +98,7 @@ export const giveBackStatement = (
       set state = case when f.given_up then 'dead' else 'ready' end,
         reason = case when f.given_up then ${reason} end,
         interruptions = e.interruptions + e.started::int, begun = e.begun or e.started,
-        worker = null, token = null, started = false
+        worker = null, token = null, started = false, late = ${lateFor(db, sql`e.order_key`)}
       from found f
       where e.key = f.key and e.key = any(array(select key from found ${config.deadLetters ? sql`where not given_up` : sql``}))
       returning e.key, e.lane, e.state, e.order_key, e.kind, e.id, e.type, e.version, e.session_id, e.headers, e.progress,

@@ -12,6 +12,7 @@ import type { StoreContext } from './context.ts'
 import { NOW } from './database.ts'
 import { isKey } from './ids.ts'
 import { cancel, reschedule, retryNow } from './move.ts'
+import { messageOf } from './message-row.ts'
 import { allOf, pageRequest, toPage } from './paging.ts'
 import type { EventsTable } from './tables.ts'
 
@@ -124,15 +125,7 @@ export const createInspect = (context: StoreContext): Inspectable => {
 const eventOf = (row: EventRow): StoredEvent => ({
   key: row.key,
   state: row.shown_state,
-  message: {
-    kind: row.kind,
-    id: row.id,
-    type: row.type,
-    version: row.version,
-    sessionId: row.session_id,
-    payload: row.payload,
-    headers: row.headers,
-  },
+  message: messageOf(row),
   lane: row.lane ?? undefined,
   priority: row.priority,
   acceptedAt: row.accepted_at,

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Database } from './database.ts'
+import { laneEra } from './low-water.ts'
 
 /**
  * The end of a statement that changed events of named lanes: brings the counts of those lanes up to date. It reads the CTE
@@ -21,18 +22,19 @@ export const applyDelta = (db: Database): RawBuilder<unknown> => sql`
       l.held + d.held as held,
       l.retrying + d.retrying as retrying,
       case when l.held + d.held > 0 then l.worker end as worker,
-      case when l.waiting = 0 then d.head else least(l.head, d.head) end as head
+      case when l.waiting = 0 then d.head else least(l.head, d.head) end as head,
+      l.reach
     from (select * from delta order by lane) d
-    cross join lateral (select * from ${db.lanes} l where l.lane = d.lane for update) l
+    cross join lateral (select * from ${db.lanes} l where l.era = ${laneEra(db)} and l.lane = d.lane for update) l
   ),
   emptied as (
     delete from ${db.lanes}
-    where lane = any(array(select lane from locked where waiting = 0 and held = 0 and retrying = 0))
+    where era = ${laneEra(db)} and lane = any(array(select lane from locked where waiting = 0 and held = 0 and retrying = 0))
   ),
   changed as (
-    insert into ${db.lanes} as l (lane, waiting, held, retrying, worker, head)
-    select lane, waiting, held, retrying, worker, head from locked where waiting > 0 or held > 0 or retrying > 0
-    on conflict (lane) do update set
+    insert into ${db.lanes} as l (era, lane, waiting, held, retrying, worker, head, reach)
+    select ${laneEra(db)}, lane, waiting, held, retrying, worker, head, reach from locked where waiting > 0 or held > 0 or retrying > 0
+    on conflict (era, lane) do update set
       waiting = excluded.waiting, held = excluded.held, retrying = excluded.retrying, worker = excluded.worker,
       head = excluded.head
   )`
@@ -43,9 +45,9 @@ export const applyDelta = (db: Database): RawBuilder<unknown> => sql`
  */
 export const enterLanes = (db: Database): RawBuilder<unknown> => sql`
   entered as (
-    insert into ${db.lanes} as l (lane, waiting, held, retrying, head)
-    select lane, waiting, 0, retrying, head from delta order by lane
-    on conflict (lane) do update set
+    insert into ${db.lanes} as l (era, lane, waiting, held, retrying, head)
+    select ${laneEra(db)}, lane, waiting, 0, retrying, head from delta order by lane
+    on conflict (era, lane) do update set
       waiting = l.waiting + excluded.waiting,
       retrying = l.retrying + excluded.retrying,
       head = case when l.waiting = 0 then excluded.head else least(l.head, excluded.head) end

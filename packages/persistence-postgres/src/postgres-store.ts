@@ -9,13 +9,14 @@ import { createDatabase } from './database.ts'
 import { storeError } from './errors.ts'
 import { purgeLog } from './event-log.ts'
 import { migrate, requireCurrent } from './migrate.ts'
+import { raiseIfNeeded } from './low-water.ts'
 import { cancel } from './move.ts'
 import type { StoreConfig } from './options.ts'
 import { ready } from './ready.ts'
 import { completeIn, report } from './report.ts'
 import { sweep } from './sweep.ts'
 import { vacuumIfNeeded } from './vacuum.ts'
-import { heartbeat, join, leave } from './workers.ts'
+import { heartbeat, join, leave, releaseUnknown } from './workers.ts'
 
 /** How a store reaches its database. */
 export interface StoreConnection {
@@ -63,14 +64,22 @@ export const createPostgresStore = (
       if (notify) await run(notify)
     },
     claimsWithoutLanes: 0,
+    sweeps: 0,
+    turned: 0,
+    raiseFailed: false,
     settled: 0,
+    vacuumAfter: 0,
     vacuumFailed: false,
   }
   let vacuuming: Promise<void> | undefined
+  let raising: Promise<void> | undefined
   /** Buses that have opened it, or are about to. */
   let users = 0
   const vacuum = (): void => {
     vacuuming ??= vacuumIfNeeded(context).finally(() => (vacuuming = undefined))
+  }
+  const raise = (): void => {
+    raising ??= raiseIfNeeded(context).finally(() => (raising = undefined))
   }
 
   const events: EventStore = {
@@ -92,10 +101,15 @@ export const createPostgresStore = (
     join: (facts) => join(context, facts),
     heartbeat: (worker) => heartbeat(context, worker),
     leave: (worker) => leave(context, worker),
+    releaseUnknown: (worker, known) => releaseUnknown(context, worker, known),
     append: (batch, worker) => append(context, batch, worker),
     appendIn: (transaction: unknown, event: NewEvent) => appendIn(context, transaction, event),
     claim: (request) => claim(context, request),
-    report: (reports) => report(context, reports),
+    async report(reports) {
+      const answers = await report(context, reports)
+      raise()
+      return answers
+    },
     completeIn: (transaction: unknown, lease: Lease, handler: string, attempts: number) =>
       completeIn(context, transaction, { lease, handler, attempts }),
     ready: (types) => ready(context, types),
@@ -111,7 +125,7 @@ export const createPostgresStore = (
       users = Math.max(0, users - 1)
       if (users > 0) return
       // Whatever is still asked of the database after it was closed would open it again.
-      await Promise.all([vacuuming, hintsSent])
+      await Promise.all([vacuuming, raising, hintsSent])
       await notifications?.close()
       await connection.close()
     },

@@ -3,6 +3,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { StoreContext } from './context.ts'
 import { NOW } from './database.ts'
 import { enterLanes } from './lanes.ts'
+import { lateFor } from './low-water.ts'
 
 const BATCH = 1000
 /** So many batches in one call: whatever is left is due, so the caller comes again at once. */
@@ -56,7 +57,7 @@ const readyStatement = (db: StoreContext['db'], found: RawBuilder<unknown>): Raw
     from found where lane is not null group by lane),
   ${enterLanes(db)},
   readied as (
-    update ${db.events} set state = 'ready' where key = any(array(select key from found)))
+    update ${db.events} set state = 'ready', late = ${lateFor(db, sql`order_key`)} where key = any(array(select key from found)))
   select count(*)::int as count from found`
 
 const inBatches = async (maxRounds: number, run: () => Promise<number>): Promise<number> => {

@@ -2,7 +2,9 @@ import type { Lease, Progress, Report, StoredError } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
 import type { StoreContext } from './context.ts'
 import { CLOCK, type Database, NOW, PREPARED } from './database.ts'
+import { firstOfLane } from './claim-lanes.ts'
 import { applyDelta } from './lanes.ts'
+import { lateFor } from './low-water.ts'
 
 /** The events whose reports were applied, as one row: many cost more to send and to read than to make. */
 export interface ReportedRow {
@@ -20,6 +22,11 @@ export const selectReported = (isOvertaken: RawBuilder<boolean>): RawBuilder<unk
 /** The subselect hides how many there are: many constants look dearer than reading the whole table, which is full of others. */
 export const keyIn = (keys: readonly string[]): RawBuilder<boolean> =>
   sql`e.key = any(array(select unnest(${keys}::bigint[])))`
+
+/** Those of them whose rows nobody has locked. */
+const keyUnlocked = (db: Database, keys: readonly string[]): RawBuilder<boolean> => sql`
+  e.key = any(array(
+    select u.key from ${db.events} u where u.key = any(array(select unnest(${keys}::bigint[]))) for update skip locked))`
 
 /**
  * Whether the row is leased as it is said to be. What one claim gave has one token. Else an event and its token are compared as one
@@ -71,30 +78,24 @@ export const keepKeys = (
  * Finds out in which lanes an event that goes before one which the worker still holds, and has not begun, has become ready. A hint: it
  * sees what was there when the statement began. It reads the CTEs `settled` and `locked`, and adds `overtaken`.
  *
- * Index events_lane. What is held is what comes first in nearly every lane: as many entries as were held tell that without a look at
- * what waits behind them, however much that is.
+ * In nearly every lane the row of the lane alone tells that there is none: all that waits has higher keys than all that is held. Else
+ * index events_lane: the first that waits, and what is held between that and the highest key of it.
  */
 export const findOvertaken = (db: Database): RawBuilder<unknown> => sql`
   overtaken as materialized (
-    select k.lane
-    from (
-      select l.lane from locked l
-      cross join lateral (
-        select bool_or(h.state = 'ready') as waits_among from (
-          select state from ${db.events} e
-          where e.lane = l.lane and e.state in ('ready', 'running')
-          order by e.begun desc, e.order_key, e.key
-          limit l.held + (select count(*) from settled s where s.lane = l.lane)) h) h
-      where l.waiting > 0 and l.held > 0 and h.waits_among) k
-    cross join lateral (
-      select e.begun, e.order_key, e.key from ${db.events} e
-      where e.lane = k.lane and e.state = 'ready' and e.owner is null
-      order by e.begun desc, e.order_key, e.key limit 1) f
-    where exists (
-      select from ${db.events} h
-      where h.lane = k.lane and h.state = 'running' and not h.started and not h.begun
-        and h.key <> all(array(select key from settled))
-        and (f.begun or (f.order_key, f.key) < (h.order_key, h.key))))`
+    select l.lane
+    from locked l
+    cross join lateral (${firstOfLane(db, { columns: sql`e.begun, e.order_key, e.key, e.owner`, limit: sql`1` })}) f
+    where l.waiting > 0 and l.held > 0
+      and (l.head <= l.reach
+        or exists (select from ${db.events} b where b.lane = l.lane and b.state = 'ready' and b.begun))
+      and f.owner is null
+      and exists (
+        select from ${db.events} h
+        where h.lane = l.lane and h.state = 'running' and not h.started and not h.begun
+          and h.order_key >= case when f.begun then '-infinity' else f.order_key end and h.order_key <= l.reach
+          and h.key <> all(array(select key from settled))
+          and (f.begun or (f.order_key, f.key) < (h.order_key, h.key))))`
 
 /** Whether the lane of the row `s` of `settled` is overtaken. */
 export const IS_OVERTAKEN: RawBuilder<boolean> = sql`
@@ -120,7 +121,12 @@ export const mergeProgress = (reported: RawBuilder<string>): RawBuilder<string> 
  * All reports that leave the event in the store, in one update: the token is compared on the row as it is once locked. Index: the
  * primary key. A `retry` of an event of a named lane is what the lane waits for from now on; other events go on.
  */
-export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]): RawBuilder<ReportedRow> => {
+export const updateStatement = (
+  { db }: StoreContext,
+  reports: readonly Report[],
+  skipLocked = false,
+): RawBuilder<ReportedRow> => {
+  const keys = reports.map(({ lease }) => lease.key)
   // By key, so that a row finds its report without a join: token, kind, delay, handlers, progress, error, reason, failed.
   const byKey = Object.fromEntries(
     reports.map((report) => [
@@ -148,6 +154,7 @@ export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]
           when 'retry' then case when e.lane is null then 'scheduled' else 'retrying' end
           when 'release' then 'ready' when 'defer' then 'scheduled'
           when 'undecodable' then 'undecodable' when 'dead' then 'dead' end,
+        late = case when ${kind} = 'release' then ${lateFor(db, sql`e.order_key`)} else e.late end,
         worker = case when ${kind} in ('start', 'progress') then e.worker end,
         token = case when ${kind} in ('start', 'progress') then e.token end,
         started = ${kind} = 'start' or ${kind} = 'progress' and e.started,
@@ -162,7 +169,7 @@ export const updateStatement = ({ db }: StoreContext, reports: readonly Report[]
         reason = coalesce(${report(6)}, e.reason),
         first_failed_at = case when ${report(7)} = 'true' then coalesce(e.first_failed_at, ${NOW}) else e.first_failed_at end
       from (select ${JSON.stringify(byKey)}::jsonb as by_key) r
-      where ${keyIn(reports.map(({ lease }) => lease.key))} and e.token = ${report(0)}::uuid
+      where ${skipLocked ? keyUnlocked(db, keys) : keyIn(keys)} and e.token = ${report(0)}::uuid
       returning e.key, e.lane, e.order_key, ${kind} as kind),
     delta as materialized (
       select lane, count(*) filter (where kind = 'release') as waiting, -count(*) as held,

@@ -2,7 +2,7 @@ import type { Lease, Progress, Report, Reported } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
 import type { StoreContext } from './context.ts'
 import { buryStatement } from './bury.ts'
-import { completeStatement, type ReportedRow, updateStatement } from './report-statement.ts'
+import { completeStatement, keyIn, type ReportedRow, updateStatement } from './report-statement.ts'
 import { isKey, isUuid } from './ids.ts'
 import { runIn } from './transaction.ts'
 
@@ -20,6 +20,7 @@ export const report = async (context: StoreContext, reports: readonly Report[]):
 }
 
 const OK: Reported = { status: 'ok' }
+const SKIPPED: Reported = { status: 'ok', skipped: true }
 const OVERTAKEN: Reported = { status: 'ok', overtaken: true }
 const LOST: Reported = { status: 'lost' }
 
@@ -46,7 +47,13 @@ const reportRound = async (context: StoreContext, round: readonly Numbered[], an
   const { db, config } = context
   const completed = round.filter(({ report }) => report.kind === 'complete')
   const dead = round.filter((item): item is Numbered<Dead> => config.deadLetters && item.report.kind === 'dead')
-  const others = round.filter(({ report: { kind } }) => kind !== 'complete' && !(config.deadLetters && kind === 'dead'))
+  const mayBeLocked = round.filter(({ report }) => report.kind === 'progress' && report.skipLocked === true)
+  const others = round.filter(
+    ({ report }) =>
+      report.kind !== 'complete' &&
+      !(config.deadLetters && report.kind === 'dead') &&
+      !(report.kind === 'progress' && report.skipLocked === true),
+  )
   const apply = async (items: readonly Numbered[], statement: RawBuilder<ReportedRow>): Promise<void> => {
     const [row] = await db.run(statement)
     const applied = new Set(row?.keys?.split(' '))
@@ -56,6 +63,7 @@ const reportRound = async (context: StoreContext, round: readonly Numbered[], an
       if (applied.has(key)) answers[index] = overtaken.has(key) ? OVERTAKEN : OK
     }
     context.settled += applied.size
+    context.turned += applied.size
   }
   if (others.length > 0)
     await apply(
@@ -65,6 +73,11 @@ const reportRound = async (context: StoreContext, round: readonly Numbered[], an
         others.map(({ report }) => report),
       ),
     )
+  if (mayBeLocked.length > 0) {
+    const reports = mayBeLocked.map(({ report }) => report)
+    await apply(mayBeLocked, updateStatement(context, reports, true))
+    await findSkipped(context, mayBeLocked, answers)
+  }
   if (completed.length > 0)
     await apply(
       completed,
@@ -81,6 +94,19 @@ const reportRound = async (context: StoreContext, round: readonly Numbered[], an
       error,
     }))
     await apply(dead, buryStatement(context, letters))
+  }
+}
+
+/** Of those that were not applied: which are leased as they were, so that somebody must have locked them. */
+const findSkipped = async ({ db }: StoreContext, round: readonly Numbered[], answers: Reported[]): Promise<void> => {
+  const open = round.filter(({ index }) => answers[index] === LOST)
+  if (open.length === 0) return
+  const rows = await db.run(sql<Lease>`
+    select key::text as key, token::text as token from ${db.events} e
+    where ${keyIn(open.map(({ report }) => report.lease.key))} and state = 'running'`)
+  const tokens = new Map(rows.map(({ key, token }) => [key, token]))
+  for (const { report, index } of open) {
+    if (tokens.get(report.lease.key) === report.lease.token.toLowerCase()) answers[index] = SKIPPED
   }
 }
 

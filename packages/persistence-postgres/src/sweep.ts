@@ -9,6 +9,7 @@ const PURGE_BATCH = 1000
 const MAX_PURGES = 10
 /** One sweep gives back at most so many batches, so that it ends: the next goes on. */
 const MAX_BATCHES = 100
+const THOROUGH_EVERY = 30
 
 export const sweep = async (context: StoreContext): Promise<Tended> => {
   const { db } = context
@@ -20,7 +21,10 @@ export const sweep = async (context: StoreContext): Promise<Tended> => {
       select worker from ${db.workers}
       where dead_at is null and lease_until < ${NOW} order by worker for update skip locked))
     returning worker`)
-  const { count: rescued, givenUp } = await giveBackAll(context, undefined, MAX_BATCHES)
+  const { count: rescued, givenUp } = await giveBackAll(context, undefined, {
+    maxBatches: MAX_BATCHES,
+    thorough: context.sweeps++ % THOROUGH_EVERY === 0,
+  })
   await buryWorker(context, undefined)
   await purge(context)
   if (rescued > 0) context.hint()

@@ -9,8 +9,10 @@ export interface Tables {
   lanes: LanesTable
   workers: WorkersTable
   dead_letters: DeadLettersTable
+  watermarks: WatermarksTable
   idempotency: IdempotencyTable
   event_log: EventLogTable
+  approvals: ApprovalsTable
 }
 
 /**
@@ -19,7 +21,8 @@ export interface Tables {
  */
 type EventState = 'scheduled' | 'retrying' | 'ready' | 'running' | 'unhandled' | 'undecodable' | 'dead'
 
-interface MessageColumns {
+/** The columns of a message, in whichever table. */
+export interface MessageColumns {
   kind: 'event' | 'command'
   id: string
   type: string
@@ -73,6 +76,8 @@ export interface EventsTable extends CarriedColumns {
   unreported: number
   interruptions: number
   deferred_since: number | null
+  /** Where claims find it, if it is ready and has no lane: 0 at or above the low-water mark, else the era in which it came in below. */
+  late: Generated<number>
   /** Why it is `dead`. */
   reason: string | null
 }
@@ -82,6 +87,8 @@ export interface EventsTable extends CarriedColumns {
  * an event changes the counts in the same transaction, and decides about the lane by the columns of this row alone.
  */
 interface LanesTable {
+  /** Always that of the watermarks. */
+  era: number
   lane: string
   /** Events that are ready and not leased. */
   waiting: number
@@ -91,8 +98,21 @@ interface LanesTable {
   retrying: number
   /** Who holds the lane; null exactly if `held` is 0. */
   worker: string | null
-  /** A lower bound of the order keys of the waiting events, exact but for races; meaningless if none waits. */
+  /** No waiting event has a lower order key: claims look from here on. Meaningless if none waits. */
   head: number | null
+  /** No held event has a higher order key. Meaningless if none is held. */
+  reach: number | null
+}
+
+/**
+ * One row. Dead rows that an old snapshot keeps from being removed stay in the indexes, and whoever looks for the first live one has to
+ * pass them all. So the place from which claims look is moved past them from time to time; see `low-water.ts`.
+ */
+interface WatermarksTable {
+  lane_era: number
+  late_era: number
+  /** The low-water mark: no event with `late = 0` that is ready and has no lane has a lower order key. */
+  floor: number
 }
 
 /** One row per process and bus. Its lease is the lease of all that it holds, so a heartbeat writes one row. */
@@ -129,4 +149,18 @@ interface IdempotencyTable {
 export interface EventLogTable extends MessageColumns {
   position: Generated<string>
   logged_at: number
+}
+
+export interface ApprovalsTable {
+  id: string
+  /** They are listed in the order in which they came. */
+  key: Generated<string>
+  revision: number
+  status: string
+  type: string
+  session_id: string
+  /** JSON, byte for byte as it was given. */
+  record: string
+  added_at: number
+  updated_at: number
 }

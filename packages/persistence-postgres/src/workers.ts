@@ -1,10 +1,11 @@
 import { hostname } from 'node:os'
-import type { WorkerFacts } from '@buslane/core'
+import type { Lease, WorkerFacts } from '@buslane/core'
 import { sql } from 'kysely'
 import type { StoreContext } from './context.ts'
 import { CLOCK } from './database.ts'
 import { buryWorker, giveBackAll } from './give-back.ts'
 import { isUuid } from './ids.ts'
+import { report } from './report.ts'
 
 export const join = async (
   { db, config }: StoreContext,
@@ -27,6 +28,32 @@ export const heartbeat = async ({ db, config }: StoreContext, worker: string): P
     where worker = ${worker}::uuid and dead_at is null
     returning worker`)
   return rows.length > 0 ? 'ok' : 'lost'
+}
+
+/**
+ * What was leased in answers that were lost. For update waits for claims and appends of the worker that the database still has under
+ * way. Index events_worker.
+ */
+export const releaseUnknown = async (
+  context: StoreContext,
+  worker: string,
+  known: readonly Lease[],
+): Promise<number> => {
+  if (!isUuid(worker)) return 0
+  const { db } = context
+  await db.run(sql`select worker from ${db.workers} where worker = ${worker}::uuid for update`)
+  const held = await db.run(sql<Lease>`
+    select key::text as key, token::text as token from ${db.events} where state = 'running' and worker = ${worker}::uuid`)
+  const tokens = new Map(known.map(({ key, token }) => [key, token]))
+  const unknown = held.filter(({ key, token }) => tokens.get(key) !== token)
+  const { batchSize } = context.config.settings
+  for (let from = 0; from < unknown.length; from += batchSize) {
+    await report(
+      context,
+      unknown.slice(from, from + batchSize).map((lease) => ({ kind: 'release', lease })),
+    )
+  }
+  return unknown.length
 }
 
 export const leave = async (context: StoreContext, worker: string): Promise<number> => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -6,6 +7,8 @@ import { Migrator } from 'kysely/migration'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { migrate, migrations, postgresPersistence } from '../src/index.ts'
+import { request } from './support/store.ts'
+import { until } from './support/until.ts'
 
 const connectionString = inject('connectionString')
 const script = fileURLToPath(new URL('support/migrate-process.ts', import.meta.url))
@@ -75,6 +78,64 @@ describe('migrating', () => {
     await expect(migrate(kysely, schema)).rejects.toMatchObject({ code: 'SCHEMA_TOO_NEW', retryable: false })
     const persistence = postgresPersistence({ pool, schema })
     await expect(persistence.events.open()).rejects.toMatchObject({ code: 'SCHEMA_TOO_NEW' })
+  })
+
+  it('C-70 takes along what is stored, waits, and is held, from the first version', async () => {
+    const schema = newSchema()
+    const migrator = new Migrator({
+      db: kysely,
+      provider: migrations(schema),
+      migrationTableSchema: schema,
+      migrationTableName: 'migrations',
+      migrationLockTableName: 'migration_lock',
+    })
+    await migrator.migrateTo('0001-first')
+    const worker = randomUUID()
+    const token = randomUUID()
+    const message = `'event', 'id ' || n, 'store.tested', 1, 'BUS', '{}', '{}', false, 50, 0, 'retry', n, n, n, 0`
+    const columns = `kind, id, type, version, session_id, payload, headers, serial, priority, order_offset, on_crash, accepted_at,
+      order_key, base_at, due_at, state, lane, worker, token`
+    await pool.query(`
+      insert into "${schema}".workers (worker, name, host, pid, started_at, lease_until) values ('${worker}', 'w', 'h', 1, 0, 0);
+      insert into "${schema}".events (${columns})
+        select ${message}, 'ready', null, null::uuid, null::uuid from generate_series(1, 3) n
+        union all select ${message}, 'ready', 'lane', null, null from generate_series(4, 6) n
+        union all select ${message}, 'running', 'held', '${worker}', '${token}' from generate_series(7, 7) n
+        union all select ${message}, 'ready', 'held', null, null from generate_series(8, 9) n;
+      insert into "${schema}".lanes (lane, waiting, held, retrying, worker, head)
+        values ('lane', 3, 0, 0, null, 5), ('held', 2, 1, 0, '${worker}', 8)`)
+    await migrate(kysely, schema)
+    const persistence = postgresPersistence({ pool, schema, notify: false })
+    const { events: store } = persistence
+    await store.open()
+    await store.sweep()
+    const mine = await store.join({ name: 'new' })
+    const { events } = await store.claim(request(mine.worker))
+    expect(events.map(({ message: { id } }) => id)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `id ${n}`))
+    await persistence.close()
+  })
+
+  it('C-70 a migration that is killed half way leaves nothing of it, and the next one does all of it', async () => {
+    const schema = newSchema()
+    const client = await pool.connect()
+    // It gets as far as the table that is in its way, and waits.
+    await client.query(`create schema "${schema}"`)
+    await client.query('begin')
+    await client.query(`create table "${schema}".lanes (own integer)`)
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+    const persistence = postgresPersistence({ connectionString, schema, notify: false })
+    const killed = persistence.events.open().catch((error: unknown) => error)
+    const waiting = `select pid from pg_stat_activity where ${rows[0]!.pid} = any(pg_blocking_pids(pid))`
+    await until(async () => (await pool.query(waiting)).rowCount === 1)
+    await pool.query(`select pg_terminate_backend(pid) from (${waiting}) w`)
+    expect(await killed).toMatchObject({ retryable: true })
+    await client.query('rollback')
+    client.release()
+    const left = `select from pg_class where relnamespace = '"${schema}"'::regnamespace`
+    expect((await pool.query(left)).rowCount).toBe(0)
+    await persistence.events.open()
+    await persistence.close()
+    expect(await applied(schema)).toEqual(await known(schema))
   })
 
   it('does not wait for an advisory lock of the application, nor for one of another schema', async () => {

@@ -1,5 +1,10 @@
 import type { ClaimedEvent, EventStore } from '@buslane/core'
-import { describe, expect, inject, it } from 'vitest'
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import { describe, expect, inject, it, onTestFinished } from 'vitest'
+import type { StoreContext } from '../src/context.ts'
+import { createDatabase } from '../src/database.ts'
+import { raiseMarks } from '../src/low-water.ts'
 import { manyEvents, newEvent, openStore, request, wrongLanes } from './support/store.ts'
 
 const connectionString = inject('connectionString')
@@ -160,6 +165,10 @@ describe('all at once', () => {
     async () => {
       await using opened = await openStore(connectionString, { maxConnections: 24, leaseMs: 60_000 })
       const { store, client, schema } = opened
+      const pool = new pg.Pool({ connectionString, max: 1 })
+      onTestFinished(() => pool.end())
+      const db = createDatabase(new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) }), schema)
+      const context = { db } as StoreContext
       const lane = (): string => `lane ${Math.floor(Math.random() * 12)}`
       const ends = performance.now() + 4000
       const until = async (step: () => Promise<unknown>): Promise<void> => {
@@ -217,6 +226,7 @@ describe('all at once', () => {
       await Promise.all([
         ...Array.from({ length: 8 }, work),
         until(() => store.ready(types)),
+        until(() => raiseMarks(context).catch(() => {})),
         until(async () => {
           const key = scheduled.splice(Math.floor(Math.random() * scheduled.length), 1)[0]
           if (key !== undefined) await store.cancel(key)

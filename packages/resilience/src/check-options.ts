@@ -27,6 +27,9 @@ export const oneOf = (...values: readonly unknown[]): Rule => ({
   fits: (value) => values.includes(value),
 })
 
+/** What is looked at elsewhere. */
+export const any: Rule = { what: 'anything', fits: () => true }
+
 export const optionalFunction: Rule = { what: 'a function', fits: (value) => typeof value === 'function' }
 
 /**
@@ -38,7 +41,7 @@ export const checkOptions = (where: string, options: object, rules: Readonly<Rec
   if (typeof options !== 'object' || options === null) throw invalidOption(where, 'an object', options)
   for (const [name, value] of Object.entries(options)) {
     const rule = rules[name]
-    if (!rule) throw invalidOption(`${where}.${name}`, `left out; there is ${Object.keys(rules).join(', ')}`, value)
+    if (!rule) throw invalidOption(`${where}.${name}`, `left out: there is ${Object.keys(rules).join(', ')}`, value)
     if (value !== undefined && !rule.fits(value)) throw invalidOption(`${where}.${name}`, rule.what, value)
   }
 }

@@ -1,4 +1,4 @@
-import { checkOptions, number, optionalFunction, whole } from './check-options.ts'
+import { any, checkOptions, number, optionalFunction, whole } from './check-options.ts'
 import { checkIntakePause, type IntakePauseOptions } from './intake-pause.ts'
 import type { Redaction } from './letter-writer.ts'
 import { checkPolicies, type ResiliencePolicies } from './policies.ts'
@@ -31,10 +31,12 @@ export interface ResilienceOptions extends ResiliencePolicies {
 
 /** @throws {BusError} `INVALID_ARGUMENT` with the option's name. */
 export const checkResilience = (options: ResilienceOptions): void => {
-  const { retry, timeoutMs, circuitBreaker, intakePause, redact, ...others } = options
-  checkPolicies('', { retry, timeoutMs, circuitBreaker })
-  checkIntakePause('intakePause', intakePause)
-  checkOptions('resilience', others, {
+  checkOptions('resilience', options, {
+    retry: any,
+    timeoutMs: any,
+    circuitBreaker: any,
+    intakePause: any,
+    redact: any,
     recover: optionalFunction,
     graceMs: number(0),
     lettersInMemory: whole(0),
@@ -43,6 +45,9 @@ export const checkResilience = (options: ResilienceOptions): void => {
     node: { what: 'a text', fits: (value) => typeof value === 'string' },
     random: optionalFunction,
   })
+  const { retry, timeoutMs, circuitBreaker, intakePause, redact } = options
+  checkPolicies('', { retry, timeoutMs, circuitBreaker })
+  checkIntakePause('intakePause', intakePause)
   if (redact) {
     checkOptions('redact', redact, { payload: optionalFunction, metadata: optionalFunction, error: optionalFunction })
   }

@@ -4,6 +4,7 @@ import {
   createBus,
   defineCommand,
   defineEvent,
+  type EventContext,
   HandlerPriority,
   type Plugin,
   type PluginHost,
@@ -307,5 +308,41 @@ describe('labels', () => {
       [{ 'buslane.bus': 'b' }, 0],
     ])
     await shutdown()
+  })
+})
+
+describe('leases', () => {
+  it('R-DUR-3 counts those that were lost to others', async () => {
+    const storeClock = new VirtualClock()
+    const clock = new VirtualClock()
+    const persistence = memoryPersistence({ clock: storeClock })
+    measured({}, { persistence, clock })
+    const untilAborted = (_event: unknown, { signal }: EventContext): Promise<never> =>
+      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
+    bus.on(Paid, untilAborted, { name: 'book' })
+    await bus.start()
+    await bus.publish(Paid({ n: 1 }))
+    await clock.advance(100)
+    expect(await valueOf('buslane.store.leases')).toBe(1)
+    await storeClock.advance(10_000)
+    await persistence.events.sweep()
+    await clock.advance(5000)
+    expect(await valueOf('buslane.store.leases_lost')).toBe(1)
+    const stopped = bus.stop({ timeoutMs: 0 })
+    await clock.advance(100)
+    await stopped
+  })
+
+  it('R-DUR-5 counts those of dead processes that were given back here', async () => {
+    const clock = new VirtualClock()
+    const persistence = memoryPersistence({ clock })
+    measured({}, { persistence, clock })
+    await bus.start()
+    await bus.publish(Paid({ n: 1 }))
+    const { worker } = await persistence.events.join({ name: 'about to die' })
+    const types = [{ type: 'order.paid', version: 1, handlers: ['book'] }]
+    await persistence.events.claim({ worker, types, limit: 1, start: 1, laneLimit: 1, serialLimit: 1 })
+    await clock.advance(10_000)
+    expect(await valueOf('buslane.store.takeovers')).toBe(1)
   })
 })

@@ -1,14 +1,17 @@
 import { decode } from '../definitions.ts'
 import { Delivery } from '../delivery.ts'
 import { describe } from '../errors.ts'
-import { BUS } from '../message.ts'
-import type { Appended, Claimed, ClaimedEvent, Lease, PayloadCodec } from '../persistence.ts'
+import { BUS, copyMessage } from '../message.ts'
+import type { Appended, Claimed, ClaimedEvent, Lease, NewEvent, PayloadCodec } from '../persistence.ts'
 import type { StoreHost } from '../store-host.ts'
 import type { Connection } from './connection.ts'
 import type { Leases } from './leases.ts'
 import type { RunCounts } from './run-counts.ts'
 import { namesOf, StoredDelivery } from './stored-delivery.ts'
-import { loadMessage, namedLane } from './stored-message.ts'
+import { loadMessage, loadPayload, namedLane } from './stored-message.ts'
+
+/** An event that was leased where it was published. */
+type Kept = Appended & { readonly status: 'stored'; readonly lease: Lease }
 
 /** What arrivals need of the runner. */
 export interface ArrivalsHost {
@@ -34,13 +37,10 @@ export class Arrivals {
     this.pending = pending
   }
 
-  /** An event was leased where it was published. */
-  appended(
-    delivery: Delivery,
-    { lease, acceptedAt, orderKey, started }: Appended & { readonly status: 'stored'; readonly lease: Lease },
-    expiresInMs: number | undefined,
-  ): void {
-    const { bus, leases } = this.#host
+  /** An event was leased where it was published. Its handlers get what was stored, as those in other processes do. */
+  appended(delivery: Delivery, { message: stored, expiresInMs }: NewEvent, appended: Kept): void {
+    const { lease, acceptedAt, started } = appended
+    const { bus, leases, codec } = this.#host
     const { definition, laneKey, message, parent } = delivery
     const held = new StoredDelivery(leases, delivery, {
       lease,
@@ -48,22 +48,31 @@ export class Arrivals {
       serial: laneKey === BUS && parent === undefined,
       onCrash: definition.options.onCrash ?? 'retry',
       started,
+      unreported: 0,
       interruptions: 0,
       handlers: started ? namesOf(bus.plan(message.type, message.sessionId)) : undefined,
       progress: {},
       deferredSinceMs: undefined,
       expiresAt: this.#expiry(acceptedAt, expiresInMs),
     })
-    leases.hold(held)
-    if (parent !== undefined) bus.admitNested(delivery)
-    else this.#admit(held, orderKey, acceptedAt)
+    try {
+      const payload = isShared(message.payload) ? loadPayload(stored.payload, codec) : message.payload
+      delivery.message = copyMessage(message, { payload }, stored.version)
+    } catch (error) {
+      return this.#refuse(held, error)
+    }
+    this.#decode(held, () => {
+      if (parent !== undefined) bus.admitNested(delivery)
+      else this.#admit(held, appended)
+    })
   }
 
   claimed({ events, now }: Claimed): void {
     this.#host.counts.claimed += events.length
     for (const event of events) {
       const held = this.#load(event, now)
-      if (held) this.#decode(held, event)
+      if (held && event.expired) held.expire()
+      else if (held) this.#decode(held, () => this.#admit(held, event))
     }
   }
 
@@ -80,7 +89,8 @@ export class Arrivals {
     let delivery = leases.takeAwaited(lease.key)
     try {
       const { message, expiresInMs } = loadMessage(stored, definition, codec)
-      delivery ??= new Delivery(message, definition, event.priority)
+      if (delivery) delivery.message = message
+      else delivery = new Delivery(message, definition, event.priority)
       delivery.laneKey = event.lane ?? (event.serial ? BUS : undefined)
       return new StoredDelivery(leases, delivery, { ...facts, expiresAt: this.#expiry(acceptedAt, expiresInMs) })
     } catch (error) {
@@ -90,17 +100,14 @@ export class Arrivals {
     }
   }
 
-  #decode(held: StoredDelivery, { orderKey, acceptedAt, expired }: ClaimedEvent): void {
+  #decode(held: StoredDelivery, begin: () => void): void {
     const { delivery } = held
-    if (expired) return held.expire()
     const admit = (message: Delivery['message']): void => {
       delivery.message = message
       this.#host.leases.hold(held)
-      this.#admit(held, orderKey, acceptedAt)
+      begin()
     }
     const refuse = (error: unknown): void => this.#refuse(held, error)
-    // What waits here was parsed when it was published.
-    if (delivery.waiter !== undefined) return admit(delivery.message)
     try {
       const decoded = decode(delivery.message, delivery.definition)
       if (!(decoded instanceof Promise)) return admit(decoded)
@@ -124,7 +131,7 @@ export class Arrivals {
     held.delivery.waiter?.reject(error)
   }
 
-  #admit(held: StoredDelivery, orderKey: number, acceptedAt: number): void {
+  #admit(held: StoredDelivery, { orderKey, acceptedAt }: Pick<ClaimedEvent, 'orderKey' | 'acceptedAt'>): void {
     const { bus, connection } = this.#host
     const key = bus.ageingMs === Infinity ? orderKey : orderKey + connection.offset
     bus.admit(held.delivery, key, acceptedAt + connection.offset)
@@ -135,3 +142,7 @@ export class Arrivals {
     return expiresInMs === undefined ? undefined : acceptedAt + expiresInMs + this.#host.connection.offset
   }
 }
+
+/** Whether whoever published it could change it, or sees it changed. Numbers count: JSON has no -0. */
+const isShared = (payload: unknown): boolean =>
+  (typeof payload === 'object' && payload !== null) || typeof payload === 'number'

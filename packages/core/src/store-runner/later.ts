@@ -8,7 +8,7 @@ import { noop } from '../thenable.ts'
 type Place =
   | { readonly is: 'memory'; readonly scheduled: Scheduled }
   | { readonly is: 'storing'; readonly answer: Promise<Appended> }
-  | { readonly is: 'stored'; readonly key: string }
+  | { readonly is: 'stored'; readonly cancel: () => Promise<'cancelled' | 'too-late'> }
   | { readonly is: 'cancelled' }
 
 /** Schedules that wait in memory because the store was away, and are stored when it is back (R-SCH-4). */
@@ -29,9 +29,9 @@ export class Later {
     delivery: Delivery,
     when: When,
     event: NewEvent,
-    cancel: (key: string) => Promise<'cancelled' | 'too-late'>,
+    cancelOf: (key: string) => () => Promise<'cancelled' | 'too-late'>,
   ): LaterEvent {
-    const later = new LaterEvent(this.#bus, delivery, when, event, cancel)
+    const later = new LaterEvent(this.#bus, delivery, when, event, cancelOf)
     this.#waiting.add(later)
     return later
   }
@@ -53,7 +53,7 @@ class LaterEvent {
   readonly #delivery: Delivery
   readonly #when: When
   readonly #event: NewEvent
-  readonly #cancelStored: (key: string) => Promise<'cancelled' | 'too-late'>
+  readonly #cancelOf: (key: string) => () => Promise<'cancelled' | 'too-late'>
   #place: Place
 
   constructor(
@@ -61,13 +61,13 @@ class LaterEvent {
     delivery: Delivery,
     when: When,
     event: NewEvent,
-    cancelStored: (key: string) => Promise<'cancelled' | 'too-late'>,
+    cancelOf: (key: string) => () => Promise<'cancelled' | 'too-late'>,
   ) {
     this.#bus = bus
     this.#delivery = delivery
     this.#when = when
     this.#event = event
-    this.#cancelStored = cancelStored
+    this.#cancelOf = cancelOf
     this.#place = { is: 'memory', scheduled: bus.schedule(delivery, when) }
   }
 
@@ -87,7 +87,7 @@ class LaterEvent {
     try {
       const appended = await answer
       if (appended.status !== 'stored') return
-      this.#place = { is: 'stored', key: appended.key }
+      this.#place = { is: 'stored', cancel: this.#cancelOf(appended.key) }
       // From now on the session's own timers do not know of it.
       const { session } = this.#delivery
       session?.storedSchedules.add(() => this.cancel(), dueAt, this.#bus.clock.now())
@@ -102,7 +102,7 @@ class LaterEvent {
     for (;;) {
       const place = this.#place
       if (place.is === 'cancelled') return 'cancelled'
-      if (place.is === 'stored') return this.#cancelStored(place.key)
+      if (place.is === 'stored') return place.cancel()
       if (place.is === 'storing') {
         await place.answer.catch(noop)
         await Promise.resolve() // until `store` has noted the answer

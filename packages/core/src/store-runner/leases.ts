@@ -1,7 +1,7 @@
 import { nextTurn } from '../clock.ts'
 import { Delivery } from '../delivery.ts'
 import { invalid } from '../errors.ts'
-import type { EventStore, Report, Reported } from '../persistence.ts'
+import type { EventStore, Lease, Report, Reported } from '../persistence.ts'
 import type { StoreHost, StoreIntent } from '../store-host.ts'
 import type { Claimer } from './claimer.ts'
 import type { Connection } from './connection.ts'
@@ -24,6 +24,8 @@ export interface LeasesHost {
 }
 
 const MAX_UNKNOWN = 100
+/** A transaction of a handler had the event: its progress is written again after so long. */
+const PROGRESS_AGAIN_MS = 1000
 
 /** All that this process has leased, and what the leased events ask for. */
 export class Leases implements LeaseHost {
@@ -109,6 +111,11 @@ export class Leases implements LeaseHost {
     for (const held of this.#held.values()) if (!held.begun && !held.over) void held.release()
   }
 
+  /** What is held. */
+  get known(): readonly Lease[] {
+    return [...this.#held.values()].map(({ facts }) => facts.lease)
+  }
+
   /** Nothing is held any more; who waits gets `error`. */
   forgetAll(error: (delivery: Delivery) => unknown): void {
     for (const held of this.#held.values()) this.#forget(held)
@@ -180,7 +187,8 @@ export class Leases implements LeaseHost {
     this.#host.reporter.sendProgress(held.facts.lease.key, held, (answer) => this.#answered(held, answer))
   }
 
-  #answered(held: StoredDelivery, { status, overtaken }: Reported): void {
+  #answered(held: StoredDelivery, { status, overtaken, skipped }: Reported): void {
+    if (skipped) this.#host.bus.after(PROGRESS_AGAIN_MS, () => held.writeProgress())
     if (status === 'lost' && !held.over) this.#lost(held, 'another worker has it')
     if (!overtaken) return
     this.clearLane(held)

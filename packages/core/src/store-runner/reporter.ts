@@ -14,8 +14,8 @@ interface ReporterHost {
 
 /** Something leased whose handlers get further. */
 interface Progressing {
-  /** How far it is; `undefined`: there is nothing to be written. */
-  progress(): Report | undefined
+  /** How far it is. */
+  progress(): Report
 }
 
 type Answered = (answer: Reported) => void
@@ -138,8 +138,7 @@ export class Reporter {
       else {
         if (entry.of === undefined) this.#due--
         if (this.#last.get(key) === entry) this.#last.delete(key)
-        const report = entry.report ?? entry.of?.progress()
-        if (!report) continue
+        const report = entry.report ?? entry.of!.progress()
         this.#inFlight.add(key)
         batch.push({ key, report, answered })
       }

@@ -20,10 +20,16 @@ import { Leases } from './leases.ts'
 import { Reporter } from './reporter.ts'
 import { noCounts } from './run-counts.ts'
 import { namesOf } from './stored-delivery.ts'
-import { namedLane, requireText, storeMessage } from './stored-message.ts'
+import { namedLane, requireKey, storeMessage } from './stored-message.ts'
 import { isFinal } from './unavailable.ts'
 
 type Stored = Appended & { readonly status: 'stored' }
+
+/** What was given to the store, and what became of it. */
+interface Written<Answer extends Appended = Appended> {
+  readonly event: NewEvent
+  readonly appended: Answer
+}
 
 /** The runner of one store for one bus: its parts, and what passes between them. */
 export class StoreRun implements StoreRunner {
@@ -39,6 +45,8 @@ export class StoreRun implements StoreRunner {
   readonly #leases: Leases
   readonly #arrivals: Arrivals
   readonly #counts = noCounts()
+  /** Set while leases are compared with what is known here: nothing new is leased meanwhile. */
+  #comparing: Promise<void> | undefined = undefined
 
   constructor(store: EventStore, bus: StoreHost) {
     const { batchSize, parallelAppends } = store.settings
@@ -128,6 +136,10 @@ export class StoreRun implements StoreRunner {
     this.#claimer.enable()
   }
 
+  look(): void {
+    this.#claimer.up()
+  }
+
   async pause(): Promise<number> {
     this.#claimer.disable()
     const released = this.#leases.giveBackWaiting()
@@ -175,14 +187,14 @@ export class StoreRun implements StoreRunner {
 
   async publish(intent: StoreIntent): Promise<PublishReceipt> {
     const { delivery, transaction } = intent
-    const appended = await this.#append(intent, { keep: true, mine: false })
+    const { event, appended } = await this.#append(intent, { keep: true, mine: false })
     const { id } = delivery.message
     if (appended.status === 'duplicate') {
       this.#counts.duplicates++
       return { id: appended.id, status: 'duplicate', durability: 'stored' }
     }
     this.#bus.accepted(delivery, undefined)
-    if (transaction === undefined) this.#arrived(delivery, appended, intent.expiresInMs)
+    if (transaction === undefined) this.#arrived(delivery, event, appended)
     return { id, status: 'accepted', durability: 'stored' }
   }
 
@@ -193,12 +205,12 @@ export class StoreRun implements StoreRunner {
       throw new BusError('NO_HANDLER', `'${type}' has no handler in this process, so it cannot be waited for here`)
     }
     await this.#connection.ready(true)
-    const appended = (await this.#append(intent, { keep: true, mine: true })) as Stored
+    const { event, appended } = (await this.#append(intent, { keep: true, mine: true })) as Written<Stored>
     this.#bus.accepted(delivery, undefined)
     // The wait was over before it was stored: the event is nobody's in particular now.
     if (delivery.waiter === undefined) delivery.parent = undefined
     else this.#leases.isAwaited(intent)
-    if (appended.lease) this.#arrived(delivery, appended, intent.expiresInMs)
+    if (appended.lease) this.#arrived(delivery, event, appended)
     else {
       this.#leases.awaits(intent, appended.key)
       this.#claimer.wake()
@@ -221,13 +233,13 @@ export class StoreRun implements StoreRunner {
       }
       this.#bus.accepted(delivery, dueAt)
       if (transaction === undefined) this.#soon(appended)
-      const cancel = (): Promise<'cancelled' | 'too-late'> => this.#cancel(appended.key)
+      const cancel = this.#cancelOf(appended.key)
       delivery.session?.storedSchedules.add(cancel, dueAt, this.#bus.clock.now())
       return { id, status: 'accepted', durability: 'stored', dueAt, cancel }
     } catch (error) {
       if (required || isFinal(error)) throw error
       this.#bus.accepted(delivery, dueAt)
-      const later = this.#later.add(delivery, when, event, (key) => this.#cancel(key))
+      const later = this.#later.add(delivery, when, event, (key) => this.#cancelOf(key))
       return { id, status: 'accepted', durability: 'memory', dueAt, cancel: () => later.cancel() }
     }
   }
@@ -240,8 +252,8 @@ export class StoreRun implements StoreRunner {
     const { ageingMs, clock } = this.#bus
     // What runs as part of a handler is outside lanes (R-PUB-3).
     const lane = parent ? undefined : namedLane(delivery.laneKey)
-    if (lane !== undefined) requireText(lane, `The lane of '${input.type}'`)
-    if (idempotencyKey !== undefined) requireText(idempotencyKey, `The idempotencyKey of '${input.type}'`)
+    if (lane !== undefined) requireKey(lane, `The lane of '${input.type}'`)
+    if (idempotencyKey !== undefined) requireKey(idempotencyKey, `The idempotencyKey of '${input.type}'`)
     const keeps = keep && transaction === undefined && (parent !== undefined || this.#keeps(delivery))
     return {
       message: storeMessage(input, expiresInMs, this.store.codec),
@@ -254,7 +266,10 @@ export class StoreRun implements StoreRunner {
       idempotencyKey,
       onCrash: definition.options.onCrash ?? 'retry',
       keep: keeps
-        ? { start: this.#startsAtOnce(delivery), laneStart: lane === undefined ? 1 : this.#claimer.laneStart }
+        ? {
+            start: this.#startsAtOnce(delivery),
+            laneStart: lane === undefined ? 1 : this.#claimer.laneStart,
+          }
         : undefined,
       mine,
     }
@@ -284,11 +299,12 @@ export class StoreRun implements StoreRunner {
     return plan.length > 0 ? namesOf(plan) : undefined
   }
 
-  #append(intent: StoreIntent, how: { readonly keep: boolean; readonly mine: boolean }): Promise<Appended> {
-    const append = (): Promise<Appended> => {
+  #append(intent: StoreIntent, how: { readonly keep: boolean; readonly mine: boolean }): Promise<Written> {
+    const append = async (): Promise<Written> => {
       if (intent.signal?.aborted)
         throw new BusError('ABORTED', 'The publish was aborted', { cause: intent.signal.reason })
-      return this.#write(this.#newEvent(intent, how), intent.transaction)
+      const event = this.#newEvent(intent, how)
+      return { event, appended: await this.#write(event, intent.transaction) }
     }
     return this.#connection.isUp ? append() : this.#connection.ready(how.mine).then(append)
   }
@@ -308,9 +324,9 @@ export class StoreRun implements StoreRunner {
   }
 
   /** The event is stored: it is leased here already, or has to be claimed. */
-  #arrived(delivery: Delivery, appended: Stored, expiresInMs: number | undefined): void {
+  #arrived(delivery: Delivery, event: NewEvent, appended: Stored): void {
     const { lease } = appended
-    if (lease) this.#arrivals.appended(delivery, { ...appended, lease }, expiresInMs)
+    if (lease) this.#arrivals.appended(delivery, event, { ...appended, lease })
     else this.#claimer.wake()
   }
 
@@ -318,9 +334,20 @@ export class StoreRun implements StoreRunner {
     if (dueAt - acceptedAt < this.store.settings.pollMs) this.#claimer.poll()
   }
 
-  async #cancel(key: string): Promise<'cancelled' | 'too-late'> {
-    await this.#connection.ready(false)
-    return this.#connection.call(() => this.store.cancel(key))
+  /** How to cancel a schedule: what was cancelled once stays that, for whoever asks at the same time or later. */
+  #cancelOf(key: string): () => Promise<'cancelled' | 'too-late'> {
+    let asked: Promise<'cancelled' | 'too-late'> | undefined
+    const ask = async (): Promise<'cancelled' | 'too-late'> => {
+      await this.#connection.ready(false)
+      return this.#connection.call(() => this.store.cancel(key))
+    }
+    const forget = (): void => (asked = undefined)
+    return () => {
+      if (asked) return asked
+      asked = ask()
+      asked.then((answer) => answer === 'too-late' && forget(), forget)
+      return asked
+    }
   }
 
   get #holdings(): Holdings {
@@ -332,12 +359,20 @@ export class StoreRun implements StoreRunner {
 
   /** What it leases is lost to sight when the answer is. */
   async #leasing<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    const asked = this.#connection.call(ask)
+    while (this.#comparing) await this.#comparing
+    let late = false
+    const asked = this.#connection.call(() => {
+      const answer = ask()
+      // It was given up on, and has leased something since.
+      answer.then(() => late && this.#doubt(), noop)
+      return answer
+    })
     const { pending } = this.#arrivals
     pending.add(asked)
     try {
       return await asked
     } catch (error) {
+      late = true
       if (!isFinal(error)) this.#connection.doubt()
       throw error
     } finally {
@@ -354,8 +389,33 @@ export class StoreRun implements StoreRunner {
     return true
   }
 
+  #doubt(): void {
+    this.#connection.doubt()
+    if (!this.#renews()) void this.#compare().catch(noop)
+  }
+
+  /** Gives back what is leased to this worker and unknown here, when nothing that leases is under way. */
+  async #compare(): Promise<void> {
+    const { store } = this
+    const { isDoubtful, isUp, worker } = this.#connection
+    if (!store.releaseUnknown || !isDoubtful || !isUp || worker === undefined || this.#comparing) return
+    const compared = Promise.withResolvers<void>()
+    this.#comparing = compared.promise
+    try {
+      await this.#leases.landed()
+      const { known } = this.#leases
+      const released = await this.#connection.call(() => store.releaseUnknown!(worker, known))
+      this.#connection.trust(worker)
+      if (released > 0) this.#claimer.wake()
+    } finally {
+      this.#comparing = undefined
+      compared.resolve()
+    }
+  }
+
   #up(): void {
     if (this.#renews()) return
+    void this.#compare().catch(noop)
     this.#claimer.up()
     this.#log?.up()
     void this.#later.storeAll((event) => this.#appender.append(event)).catch(noop)

@@ -54,6 +54,8 @@ export interface LeaseFacts {
   readonly serial: boolean
   readonly onCrash: 'retry' | 'fail'
   readonly started: boolean
+  /** How often it was started before that, since its last report. */
+  readonly unreported: number
   readonly interruptions: number
   readonly handlers: readonly string[] | undefined
   readonly progress: Progress
@@ -83,7 +85,7 @@ export class StoredDelivery implements DeliveryLease {
   #failed: boolean
   /** Progress waits to be written. */
   #unwritten = false
-  /** Handlers whose transaction may hold the event's row: reports of it wait for them. */
+  /** Handlers whose transaction may have the event's row: it may be open for as long as they run. */
   readonly #inTransaction = new Set<string>()
 
   constructor(host: LeaseHost, delivery: Delivery, facts: LeaseFacts) {
@@ -100,7 +102,7 @@ export class StoredDelivery implements DeliveryLease {
     const host = this.#host
     host.begun(this)
     this.begun = true
-    if (this.facts.expiresAt !== undefined && host.now() >= this.facts.expiresAt && !this.#recorded) {
+    if (this.facts.expiresAt !== undefined && host.now() >= this.facts.expiresAt && !hasBegun(this.facts)) {
       return this.#giveUp('expired')
     }
     const unknown = this.#unknownHere(plan)
@@ -164,16 +166,25 @@ export class StoredDelivery implements DeliveryLease {
       }
     }
     this.#failed ||= this.#progress[name]?.status === 'failed'
+    this.writeProgress()
+  }
+
+  writeProgress(): void {
     if (this.over || this.#unwritten) return
     this.#unwritten = true
     this.#host.progressed(this)
   }
 
-  /** How far it is; `undefined` while a transaction of one of its handlers may hold the event's row. */
-  progress(): Report | undefined {
+  /** How far it is. A transaction of one of its handlers may have the event's row: other reports must not wait for that. */
+  progress(): Report {
     this.#unwritten = false
-    if (this.#inTransaction.size > 0) return undefined
-    return { kind: 'progress', lease: this.facts.lease, progress: { ...this.#progress } }
+    const skipLocked = this.#inTransaction.size > 0
+    return {
+      kind: 'progress',
+      lease: this.facts.lease,
+      progress: { ...this.#progress },
+      ...(skipLocked && { skipLocked }),
+    }
   }
 
   settle(outcomes: readonly HandlerOutcome[], retryInMs: number | undefined): Promise<void> {
@@ -304,6 +315,10 @@ export class StoredDelivery implements DeliveryLease {
     }
   }
 }
+
+/** Whether a handler may have begun before this lease: what is recorded as started with the lease itself has not. */
+const hasBegun = ({ handlers, started, unreported, interruptions, progress }: LeaseFacts): boolean =>
+  handlers !== undefined && !(started && unreported + interruptions === 0 && Object.keys(progress).length === 0)
 
 const errorsOf = (before: HandlerProgress | undefined): Pick<HandlerProgress, 'errors'> =>
   before?.errors ? { errors: before.errors } : {}

@@ -37,6 +37,10 @@ export const storeMessage = (
   }
 }
 
+/** The payload as it was published. */
+export const loadPayload = (text: string, codec: PayloadCodec | undefined): unknown =>
+  codec ? codec.decode(text) : fromJson(text)
+
 /** The message that was stored, its payload as it was published; throws whatever is wrong with the texts. */
 export const loadMessage = (
   { kind, id, type, version, sessionId, payload, headers }: StoredMessage,
@@ -50,7 +54,7 @@ export const loadMessage = (
     type,
     version,
     sessionId,
-    payload: codec ? codec.decode(payload) : fromJson(payload),
+    payload: loadPayload(payload, codec),
     timestamp,
     correlationId,
     causationId,
@@ -73,6 +77,28 @@ export const namedLane = (laneKey: string | undefined): string | undefined => (l
 
 /** The text with a sign in place of what databases refuse. */
 export const storableText = (text: string): string => text.replaceAll('\0', '\uFFFD').toWellFormed()
+
+/** The longest lane and idempotency key, in bytes of UTF-8: longer ones fit no index of a database. */
+const MAX_KEY_BYTES = 1024
+
+/** Of what a store looks events up by. @throws {BusError} `INVALID_ARGUMENT` */
+export const requireKey = (text: string, what: string): void => {
+  requireText(text, what)
+  // A character of a string takes three bytes at most.
+  if (text.length <= MAX_KEY_BYTES / 3 || bytesOf(text) <= MAX_KEY_BYTES) return
+  throw invalid(`${what} is longer than 1,024 bytes of UTF-8, the most that a store keeps. Use a hash of it`)
+}
+
+/** In UTF-8, where the two halves of a surrogate pair are four bytes. */
+const bytesOf = (text: string): number => {
+  let bytes = 0
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index)
+    const isHalf = unit >= 0xd800 && unit <= 0xdfff
+    bytes += unit < 0x80 ? 1 : unit < 0x800 || isHalf ? 2 : 3
+  }
+  return bytes
+}
 
 /** Databases refuse some characters in texts, or change them silently. @throws {BusError} `INVALID_ARGUMENT` */
 export const requireText = (text: string, what: string): void => {

@@ -149,6 +149,7 @@ describe('nested waits under random load', () => {
           expect(bus.stats()).toMatchObject({ running: 0, waiting: 0, commands: { running: 0 } })
           expect(entries).toHaveLength(3 * count(one.roots))
           expect(breaches(entries, one.roots)).toEqual([])
+          await bus.stop()
         }),
         { numRuns: 150 },
       )

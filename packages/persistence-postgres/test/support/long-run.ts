@@ -15,7 +15,7 @@ interface LongRun {
 }
 
 /** One tenth of the run. */
-interface Step {
+export interface Step {
   readonly perSecond: number
   /** What a statement of 500 events took, in milliseconds. */
   readonly appendMs: number

@@ -6,10 +6,16 @@ const TIMES = {
   dead_letters: ['dead_at', 'accepted_at', 'first_failed_at'],
   idempotency: ['expires_at'],
   event_log: ['logged_at'],
+  watermarks: [],
+  approvals: ['added_at', 'updated_at'],
 } as const
 
 /** Order keys are times too, but for those that are a priority: smaller than any time. */
-const ORDER_KEYS = { events: 'order_key', lanes: 'head' } as const
+const ORDER_KEYS: Record<string, readonly string[]> = {
+  events: ['order_key'],
+  lanes: ['head', 'reach'],
+  watermarks: ['floor'],
+}
 const FIRST_TIME = 100_000_000_000
 
 export interface Querying {
@@ -20,8 +26,8 @@ export interface Querying {
 export async function passTimeIn(database: Querying, schema: string, ms: number): Promise<void> {
   const statements = Object.entries(TIMES).flatMap(([table, columns]) => {
     const changes = columns.map((column) => `${column} = ${column} - ${ms}`)
-    const key = table === 'events' || table === 'lanes' ? ORDER_KEYS[table] : undefined
-    if (key !== undefined) changes.push(`${key} = case when ${key} > ${FIRST_TIME} then ${key} - ${ms} else ${key} end`)
+    for (const key of ORDER_KEYS[table] ?? [])
+      changes.push(`${key} = case when ${key} > ${FIRST_TIME} then ${key} - ${ms} else ${key} end`)
     return `update "${schema}".${table} set ${changes.join(', ')}`
   })
   await database.query(`begin; ${statements.join('; ')}; commit`)

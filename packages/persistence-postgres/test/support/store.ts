@@ -1,4 +1,5 @@
 import type { ClaimRequest, EventStore, NewEvent } from '@buslane/core'
+import { PLAIN_EVENT } from '@buslane/testkit/conformance'
 import pg from 'pg'
 import { postgresPersistence, type StoreOptions } from '../../src/index.ts'
 
@@ -49,16 +50,7 @@ export const newEvent = (
   const { id = `event-${++events}`, type = 'store.tested', ...rest } = changes
   return {
     message: { kind: 'event', id, type, version: 1, sessionId: 'BUS', payload: '{"n":1}', headers: '{}' },
-    lane: undefined,
-    serial: false,
-    priority: 50,
-    orderOffsetMs: 0,
-    due: undefined,
-    expiresInMs: undefined,
-    idempotencyKey: undefined,
-    onCrash: 'retry',
-    keep: undefined,
-    mine: false,
+    ...PLAIN_EVENT,
     ...rest,
   }
 }

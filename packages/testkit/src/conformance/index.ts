@@ -11,6 +11,9 @@ export type { BusHarness } from './bus/bench.ts'
 export type { RegistryExtension, RegistryHarness } from './registry/harness.ts'
 export type { Capability, Harness, OpenOptions, OpenStore, OpenTransaction } from './harness.ts'
 
+// For tests of its own
+export { PLAIN_EVENT } from './sketches.ts'
+
 // What comes out
 export type { Check, CheckContext, CheckFacts, CheckResult } from './check.ts'
 export { CheckFailedError } from './expect.ts'

@@ -6,6 +6,20 @@ export const ORDER_PLACED = 'order.placed'
 /** What a worker of the checks handles: {@link ORDER_PLACED}, version 1, by one handler. */
 export const HANDLED: readonly ClaimType[] = [{ type: ORDER_PLACED, version: 1, handlers: ['ship'] }]
 
+/** What {@link NewEvent} needs beside its message: due at once, of no lane, at the usual priority, in the order in which it is appended. */
+export const PLAIN_EVENT: Omit<NewEvent, 'message'> = {
+  lane: undefined,
+  serial: false,
+  priority: 50,
+  orderOffsetMs: 0,
+  due: undefined,
+  expiresInMs: undefined,
+  idempotencyKey: undefined,
+  onCrash: 'retry',
+  keep: undefined,
+  mine: false,
+}
+
 /** What a check says about an event; the rest is as usual. */
 export type EventSketch = Partial<Omit<NewEvent, 'message'> & Omit<StoredMessage, 'id'>>
 
@@ -22,16 +36,7 @@ export function event(id: string, sketch: EventSketch = {}): NewEvent {
       payload: payload ?? `{"order":"${id}"}`,
       headers: headers ?? '{"timestamp":1}',
     },
-    lane: undefined,
-    serial: false,
-    priority: 50,
-    orderOffsetMs: 0,
-    due: undefined,
-    expiresInMs: undefined,
-    idempotencyKey: undefined,
-    onCrash: 'retry',
-    keep: undefined,
-    mine: false,
+    ...PLAIN_EVENT,
     ...rest,
   }
 }

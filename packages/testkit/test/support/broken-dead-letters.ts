@@ -1,4 +1,5 @@
 import type { DeadLetter, NewEvent } from '@buslane/core'
+import { PLAIN_EVENT } from '@buslane/testkit/conformance'
 import type { Broken } from './broken-events.ts'
 
 export const brokenDeadLetterStores: readonly Broken[] = [
@@ -111,15 +112,6 @@ export const brokenDeadLetterStores: readonly Broken[] = [
 function copyOf({ message }: DeadLetter): NewEvent {
   return {
     message,
-    lane: undefined,
-    serial: false,
-    priority: 50,
-    orderOffsetMs: 0,
-    due: undefined,
-    expiresInMs: undefined,
-    idempotencyKey: undefined,
-    onCrash: 'retry',
-    keep: undefined,
-    mine: false,
+    ...PLAIN_EVENT,
   }
 }

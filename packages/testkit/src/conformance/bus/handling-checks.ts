@@ -1,5 +1,6 @@
 import type { Appended, Bus, Claimed, NewEvent } from '@buslane/core'
 import { expectEqual, expectTrue } from '../expect.ts'
+import { PLAIN_EVENT } from '../sketches.ts'
 import { Fleeting, Once, Placed } from './bench.ts'
 import type { BusCheck } from './check.ts'
 import { retrying } from './retrying.ts'
@@ -245,16 +246,8 @@ export const handlingChecks: readonly BusCheck[] = [
       bus.on(Placed, ({ payload }) => log.push(`ran ${payload.n}`), { name: 'a' })
       const message = (id: string, payload: string): NewEvent => ({
         message: { kind: 'event', id, type: Placed.type, version: 1, sessionId: 'lane', payload, headers },
+        ...PLAIN_EVENT,
         lane: 'lane',
-        serial: false,
-        priority: 50,
-        orderOffsetMs: 0,
-        due: undefined,
-        expiresInMs: undefined,
-        idempotencyKey: undefined,
-        onCrash: 'retry',
-        keep: undefined,
-        mine: false,
       })
       const headers = JSON.stringify({ timestamp: 0, correlationId: 'c' })
       await persistence.events!.append([message('1', '{'), message('2', '{"n":2}')], undefined)

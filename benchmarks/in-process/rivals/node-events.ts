@@ -1,0 +1,16 @@
+import { EventEmitter } from 'node:events'
+import type { Rival } from '../side.ts'
+
+export const nodeEvents: Rival = {
+  name: 'node:events',
+  caveat:
+    'no ids, queue or priorities; waits for no promise; a throw stops the other handlers and reaches the publisher',
+  prepare: async (handlers) => {
+    const emitter = new EventEmitter()
+    for (const handler of handlers.all) emitter.on('ticked', (event) => void handler(event))
+    return {
+      publish: (n) => emitter.emit('ticked', { payload: { n } }),
+      idle: () => handlers.settled(),
+    }
+  },
+}
