@@ -166,6 +166,11 @@ export interface ClaimedEvent {
   readonly deferredSince: number | undefined
   /** How often it was replayed from the dead letters. */
   readonly replays: number
+  /**
+   * Why what the store keeps beside the message cannot be read, where it cannot: the event is reported as `undecodable`. A claim must not
+   * fail for it, since the others are leased already.
+   */
+  readonly unreadable?: Error | undefined
 }
 
 /** What was claimed, in order, and the store's clock. */

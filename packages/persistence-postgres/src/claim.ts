@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import type { Claimed, ClaimedEvent, ClaimRequest, Lease, Progress } from '@buslane/core'
+import { BusError, type Claimed, type ClaimedEvent, type ClaimRequest, type Lease, type Progress } from '@buslane/core'
 import { type ClaimedRest, claimStatement, type ClaimRow } from './claim-statement.ts'
 import type { StoreContext } from './context.ts'
+import { describeError } from './errors.ts'
 import { readyDue } from './ready.ts'
 
 /** After that many full batches of due events a claim takes what it can get, although it may not be the first in order. */
@@ -38,12 +39,12 @@ const inOrder = (rows: readonly ClaimRow[], keys: string | null, token: string):
   const namesOf = handlerNames()
   return (keys?.split(' ') ?? []).flatMap((key) => {
     const row = byKey.get(key)
-    return row ? [claimedEvent(row, { key, token }, namesOf(row.handlers))] : []
+    return row ? [claimedEvent(row, { key, token }, namesOf)] : []
   })
 }
 
 /** Reads lists of handlers: most events have that of the one before. */
-const handlerNames = (): ((text: string | null) => readonly string[] | undefined) => {
+const handlerNames = (): ReadNames => {
   let last: string | null = null
   let names: readonly string[] | undefined
   return (text) => {
@@ -52,6 +53,22 @@ const handlerNames = (): ((text: string | null) => readonly string[] | undefined
       last = text
     }
     return names
+  }
+}
+
+type ReadNames = (text: string | null) => readonly string[] | undefined
+
+/** The lease is committed: a row that somebody has damaged must not take the others of the claim with it. */
+const readable = (
+  names: () => readonly string[] | undefined,
+  progress: string | null,
+): Pick<ClaimedEvent, 'handlers' | 'progress' | 'unreadable'> => {
+  try {
+    return { handlers: names(), progress: progress === null ? {} : (JSON.parse(progress) as Progress) }
+  } catch (cause) {
+    const text = `The row's handlers or progress are no JSON: ${describeError(cause)}`
+    const unreadable = new BusError('STORE_FAILED', text, { cause, retryable: false })
+    return { handlers: undefined, progress: {}, unreadable }
   }
 }
 
@@ -68,7 +85,7 @@ const USUAL: Omit<ClaimedRest, 'unreported'> = {
   expired: false,
 }
 
-const claimedEvent = (row: ClaimRow, lease: Lease, handlers: readonly string[] | undefined): ClaimedEvent => {
+const claimedEvent = (row: ClaimRow, lease: Lease, namesOf: ReadNames): ClaimedEvent => {
   const started = row.started ? 1 : 0
   const rest: ClaimedRest =
     row.rest === null ? { ...USUAL, unreported: started } : (JSON.parse(row.rest) as ClaimedRest)
@@ -93,8 +110,7 @@ const claimedEvent = (row: ClaimRow, lease: Lease, handlers: readonly string[] |
     started: row.started,
     unreported: rest.unreported - started,
     interruptions: rest.interruptions,
-    handlers,
-    progress: rest.progress === null ? {} : (JSON.parse(rest.progress) as Progress),
+    ...readable(() => namesOf(row.handlers), rest.progress),
     expired: rest.expired,
     deferredSince: rest.deferred_since ?? undefined,
     replays: rest.replays,

@@ -1,12 +1,4 @@
-import type {
-  DeadLetter,
-  DeadLetterQuery,
-  DeadLetterStore,
-  NewDeadLetter,
-  Page,
-  Progress,
-  StoredError,
-} from '@buslane/core'
+import type { DeadLetter, DeadLetterQuery, DeadLetterStore, NewDeadLetter, Page } from '@buslane/core'
 import { sql } from 'kysely'
 import { begunAnew, hasDone } from './begin-anew.ts'
 import type { StoreContext } from './context.ts'
@@ -14,6 +6,7 @@ import { NOW } from './database.ts'
 import { isKey } from './ids.ts'
 import { messageOf } from './message-row.ts'
 import { allOf, pageRequest, toPage } from './paging.ts'
+import { errorOf, progressOf } from './progress.ts'
 import type { DeadLettersTable } from './tables.ts'
 
 type LetterRow = Omit<DeadLettersTable, 'key' | 'serial' | 'order_offset' | 'handlers' | 'first_failed_at'> & {
@@ -130,8 +123,8 @@ const letterOf = (row: LetterRow): DeadLetter => ({
   priority: row.priority,
   onCrash: row.on_crash,
   idempotencyKey: row.idempotency_key ?? undefined,
-  progress: row.progress === null ? {} : (JSON.parse(row.progress) as Progress),
-  error: row.error === null ? undefined : (JSON.parse(row.error) as StoredError),
+  progress: progressOf(row.progress),
+  error: errorOf(row.error),
   acceptedAt: row.accepted_at,
   firstFailedAt: row.first_failed_at,
   deadAt: row.dead_at,

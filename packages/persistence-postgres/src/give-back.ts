@@ -4,6 +4,7 @@ import { insertLetters } from './bury.ts'
 import type { StoreContext } from './context.ts'
 import { applyDelta } from './lanes.ts'
 import { lateFor } from './low-water.ts'
+import { progressOf } from './progress.ts'
 import { keepKeys } from './report-statement.ts'
 
 const BATCH = 1000
@@ -16,6 +17,8 @@ interface GivenBack {
   readonly count: number
   readonly givenUp: readonly GivenUp[]
 }
+
+type GivenUpRow = Omit<GivenUp, 'progress'> & { readonly progress: string | null }
 
 interface GiveBackOptions {
   readonly maxBatches?: number
@@ -35,7 +38,8 @@ export const giveBackAll = async (
     const [row] = await context.db.run(giveBackStatement(context, worker, thorough))
     const count = row?.count ?? 0
     total += count
-    if (row?.given_up) givenUp.push(...(JSON.parse(row.given_up) as GivenUp[]))
+    const gone = JSON.parse(row?.given_up ?? '[]') as readonly GivenUpRow[]
+    for (const { progress, ...rest } of gone) givenUp.push({ ...rest, progress: progressOf(progress) })
     if (count < BATCH) break
   }
   return { count: total, givenUp }
@@ -124,6 +128,6 @@ export const giveBackStatement = (
       (select json_agg(json_build_object(
           'message', json_build_object('kind', g.kind, 'id', g.id, 'type', g.type, 'version', g.version,
             'sessionId', g.session_id, 'headers', g.headers),
-          'reason', g.why, 'progress', coalesce(g.progress, '{}')::json) order by g.key)::text
+          'reason', g.why, 'progress', g.progress) order by g.key)::text
         from ${config.deadLetters ? sql`settled` : sql`given_back`} g where g.why is not null) as given_up`
 }

@@ -1,12 +1,4 @@
-import type {
-  Inspectable,
-  Page,
-  Progress,
-  StoreCounts,
-  StoredError,
-  StoredEvent,
-  StoredEventQuery,
-} from '@buslane/core'
+import type { Inspectable, Page, StoreCounts, StoredEvent, StoredEventQuery } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
 import type { StoreContext } from './context.ts'
 import { NOW } from './database.ts'
@@ -14,6 +6,7 @@ import { isKey } from './ids.ts'
 import { cancel, reschedule, retryNow } from './move.ts'
 import { messageOf } from './message-row.ts'
 import { allOf, pageRequest, toPage } from './paging.ts'
+import { errorOf, progressOf } from './progress.ts'
 import type { EventsTable } from './tables.ts'
 
 type EventRow = Pick<
@@ -133,8 +126,8 @@ const eventOf = (row: EventRow): StoredEvent => ({
   started: row.started,
   unreported: row.unreported,
   interruptions: row.interruptions,
-  progress: row.progress === null ? {} : (JSON.parse(row.progress) as Progress),
-  error: row.error === null ? undefined : (JSON.parse(row.error) as StoredError),
+  progress: progressOf(row.progress),
+  error: errorOf(row.error),
   worker: row.worker ?? undefined,
   replays: row.replays,
 })

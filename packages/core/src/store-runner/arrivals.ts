@@ -8,7 +8,7 @@ import type { Connection } from './connection.ts'
 import type { Leases } from './leases.ts'
 import type { RunCounts } from './run-counts.ts'
 import { namesOf, StoredDelivery } from './stored-delivery.ts'
-import { loadMessage, loadPayload, namedLane } from './stored-message.ts'
+import { loadMessage, loadPayload, namedLane, requireReadable } from './stored-message.ts'
 
 /** An event that was leased where it was published. */
 type Kept = Appended & { readonly status: 'stored'; readonly lease: Lease }
@@ -120,19 +120,22 @@ export class Arrivals {
     const { lease, message: stored, acceptedAt, deferredSince } = event
     const definition = bus.definition(stored.type)
     const facts = { ...event, expiresAt: undefined, deferredSinceMs: deferredSince && now - deferredSince }
+    // What cannot be read is not even looked at where it is set aside.
+    const aside = { ...facts, handlers: undefined, progress: {} }
     if (!definition) {
       this.#host.release(lease)
       return undefined
     }
     let delivery = leases.takeAwaited(lease.key)
     try {
+      requireReadable(event)
       const { message, expiresInMs } = loadMessage(stored, definition, codec)
       if (delivery) delivery.message = message
       else delivery = new Delivery(message, definition, event.priority)
       delivery.laneKey = event.lane ?? (event.serial ? BUS : undefined)
       return new StoredDelivery(leases, delivery, { ...facts, expiresAt: this.#expiry(acceptedAt, expiresInMs) })
     } catch (error) {
-      this.#refuse(new StoredDelivery(leases, new Delivery(stored as never, definition, event.priority), facts), error)
+      this.#refuse(new StoredDelivery(leases, new Delivery(stored as never, definition, event.priority), aside), error)
       delivery?.waiter?.reject(error)
       return undefined
     }

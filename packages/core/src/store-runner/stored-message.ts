@@ -1,6 +1,6 @@
 import { invalid } from '../errors.ts'
 import { type AnyDefinition, BUS, type EventMessage, type Metadata, restoreMessage } from '../message.ts'
-import type { PayloadCodec, StoredMessage } from '../persistence.ts'
+import type { ClaimedEvent, PayloadCodec, StoredMessage } from '../persistence.ts'
 import { fromJson, toJson } from './json-payload.ts'
 
 /** What is kept of a message beside what claims and people search for. */
@@ -62,6 +62,21 @@ export const loadMessage = (
   }
   return { message: restoreMessage(fields, definition) as EventMessage, expiresInMs }
 }
+
+/** Whatever a store got from a damaged row: the event is set aside, not what was claimed with it. */
+export const requireReadable = ({ unreadable, handlers, progress }: ClaimedEvent): void => {
+  if (unreadable !== undefined) throw unreadable
+  if (handlers !== undefined && !(Array.isArray(handlers) && handlers.every((name) => typeof name === 'string'))) {
+    throw invalid(`The handlers of the stored event are no list of names: ${JSON.stringify(handlers)}`)
+  }
+  if (!isRecord(progress) || !Object.values(progress).every(isRecord)) {
+    throw invalid(
+      `The progress of the stored event does not say what became of each handler: ${JSON.stringify(progress)}`,
+    )
+  }
+}
+
+const isRecord = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** What ties a stored message to others; `undefined` if that cannot be read. */
 export const correlationIn = (headers: string): string | undefined => {
