@@ -59,6 +59,8 @@ export const readHealth = ({ intake, lanes, state, clock, store, warnings: more 
   }
   const trouble = store?.status.trouble
   if (trouble) warn('PERSISTENCE_DEGRADED', trouble.message)
+  const refused = store?.status.refused
+  if (refused) warn('PERSISTENCE_REFUSES', refused)
   for (const note of store?.status.notes ?? []) warn('UNHANDLED', note)
   for (const read of more) warnings.push(...read())
   if (state === 'created' && intake.waiting > 0) warn('NOT_STARTED', `${intake.waiting} events wait for start()`)

@@ -57,6 +57,7 @@ export interface HealthWarning {
     | 'BUS_LANE_WAITING'
     | 'NOT_STARTED'
     | 'PERSISTENCE_DEGRADED'
+    | 'PERSISTENCE_REFUSES'
     | 'UNHANDLED'
     | (string & {})
   readonly message: string

@@ -120,6 +120,8 @@ export interface StoreStatus {
   readonly trouble: BusError | undefined
   /** What else an operator should know: events that nobody here can handle. */
   readonly notes: readonly string[]
+  /** Why it does not take what became of events, while it answers. Those are kept in this process, and do not run again. */
+  readonly refused?: string | undefined
   /** Leases that are held here. */
   readonly leased: number
   /** Schedules that wait in memory until the store is back. */

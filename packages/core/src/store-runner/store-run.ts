@@ -25,7 +25,9 @@ import { isFinal } from './unavailable.ts'
 
 type Stored = Appended & { readonly status: 'stored' }
 
-/** What was given to the store, and what became of it. */
+/** How often it is said that the store goes on to refuse what it is told. */
+const REFUSED_AGAIN_MS = 60_000
+
 /** The runner of one store for one bus: its parts, and what passes between them. */
 export class StoreRun implements StoreRunner {
   readonly store: EventStore
@@ -40,6 +42,8 @@ export class StoreRun implements StoreRunner {
   readonly #leases: Leases
   readonly #arrivals: Arrivals
   readonly #counts = noCounts()
+  /** Why the store refused the last report that it refused, and when that was logged. */
+  #refusal = { why: '', loggedAt: -Infinity }
   /** Set while leases are compared with what is known here: nothing new is leased meanwhile. */
   #comparing: Promise<void> | undefined = undefined
 
@@ -63,6 +67,8 @@ export class StoreRun implements StoreRunner {
       report: (reports) => connection.call(() => store.report(reports)),
       whenUp: () => this.#whenUp(),
       refused: (report, error) => this.#reportRefused(report, error),
+      after: (delayMs, callback) => bus.after(delayMs, callback),
+      cancel: (timer) => bus.cancel(timer),
     })
     this.#types = new HandledTypes(bus)
     this.#later = new Later(bus)
@@ -106,6 +112,7 @@ export class StoreRun implements StoreRunner {
       state: state.is,
       trouble,
       notes: [...this.#types.notes, ...this.#leases.notes],
+      refused: this.#reporter.refused > 0 ? this.#refusal.why : undefined,
       leased: this.#leases.size,
       toBeStored: this.#later.size,
       counts: { ...this.#counts, unlogged: this.#log?.lost ?? 0 },
@@ -154,6 +161,7 @@ export class StoreRun implements StoreRunner {
     await Promise.race([written, limit.promise, gone])
     this.#bus.cancel(timer)
     this.#claimer.close()
+    this.#reporter.close()
     const left = await this.#connection.leave(connectMs)
     await this.#connection.close()
     const stopped = new BusError(
@@ -452,9 +460,13 @@ export class StoreRun implements StoreRunner {
     this.#reporter.send(report.lease.key, report, noop)
   }
 
-  /** A report that the store will never take: the event is given back as it was, so that it is not stuck here. */
-  #reportRefused(report: Report, error: unknown): void {
-    this.#bus.logger.error({ error }, `The store refuses a '${report.kind}' of a stored event: ${describe(error)}`)
-    if (report.kind !== 'release') this.#send({ kind: 'release', lease: report.lease })
+  /** Its event is kept here until the store takes it: nothing of it runs again. */
+  #reportRefused({ kind }: Report, error: unknown): void {
+    const { logger, clock } = this.#bus
+    const why = `The store refuses a '${kind}' of a stored event, which is tried again and does not run meanwhile: ${describe(error)}`
+    const now = clock.monotonic()
+    if (why === this.#refusal.why && now - this.#refusal.loggedAt < REFUSED_AGAIN_MS) return
+    this.#refusal = { why, loggedAt: now }
+    logger.error({ error }, why)
   }
 }

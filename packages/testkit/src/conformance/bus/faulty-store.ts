@@ -37,8 +37,8 @@ export class FaultyStore {
   fault: Fault | undefined = undefined
   /** The next call of a verb meets this, once. */
   readonly once: Map<string, Fault> = new Map()
-  /** Calls for which it holds are refused. */
-  refuses: (verb: string, given: readonly unknown[]) => boolean = () => false
+  /** Calls for which it holds are refused, with the error that it gives. */
+  refuses: (verb: string, given: readonly unknown[]) => boolean | Error = () => false
   /** How often each verb was called. */
   readonly calls: Map<string, number> = new Map()
   /** The next answer of a verb waits for this. */
@@ -74,7 +74,8 @@ export class FaultyStore {
     this.calls.set(name, (this.calls.get(name) ?? 0) + 1)
     const fault = this.once.get(name) ?? this.fault
     this.once.delete(name)
-    if (fault === 'reject' || this.refuses(name, given)) throw new Error('no connection')
+    const refused = fault === 'reject' || this.refuses(name, given)
+    if (refused !== false) throw refused === true ? new Error('no connection') : refused
     if (fault === 'hang') return await new Promise(() => undefined)
     const answer = await verb(...given)
     const late = this.#late.get(name)

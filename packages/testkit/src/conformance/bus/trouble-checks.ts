@@ -1,4 +1,4 @@
-import type { Report } from '@buslane/core'
+import { type Bus, BusError, type Report } from '@buslane/core'
 import { expectEqual, expectTrue } from '../expect.ts'
 import { Placed } from './bench.ts'
 import type { BusCheck } from './check.ts'
@@ -23,11 +23,71 @@ const hanging = (verb: string): BusCheck => ({
   },
 })
 
+const ofKind =
+  (wanted: Report['kind']) =>
+  (verb: string, [reports]: readonly unknown[]): boolean | Error =>
+    verb === 'report' &&
+    (reports as readonly Report[]).some(({ kind }) => kind === wanted) &&
+    new BusError('STORE_FAILED', 'permission denied', { retryable: false })
+
+/** What becomes of an event whose report the store refuses for a while. */
+const refusing = (kind: Report['kind'], fails: boolean): BusCheck => ({
+  rules: ['R-DUR-3', 'R-SCH-4'],
+  title: `runs nothing again while the store refuses '${kind}', says so once, and goes on when it takes it`,
+  run: async (bench) => {
+    const link = bench.link()
+    const logged: string[] = []
+    const logger = {
+      debug: noop,
+      info: noop,
+      warn: noop,
+      error: (_fields: object, message: string) => void logged.push(message),
+    }
+    const bus = await bench.started({ persistence: link.persistence, logger }, (bus) =>
+      bus.on(Placed, () => void (fails && JSON.parse('{')), { name: 'a' }),
+    )
+    bus.observe({ handlerStarted: () => void bench.log.push('ran') })
+    link.refuses = ofKind(kind)
+    await bench.within(bus.publish(Placed({ n: 1 })))
+    await bench.clock.advance(30_000)
+    expectEqual('what ran', bench.log, ['ran'])
+    expectEqual('how often it was said', logged.filter((line) => line.includes('refuses')).length, 1)
+    expectEqual('the warnings', warningsOf(bus), ['PERSISTENCE_REFUSES'])
+    link.refuses = () => false
+    await bench.clock.advance(60_000)
+    expectEqual('what is stored', await bench.stored(), 0)
+    expectEqual('what ran in all', bench.log, ['ran'])
+    expectEqual('the warnings after that', warningsOf(bus), [])
+  },
+})
+
+const noop = (): void => {}
+
+const warningsOf = (bus: Bus): readonly string[] => bus.health().warnings.map(({ code }) => code)
+
 const isDead = ({ kind }: Report): boolean => kind === 'dead'
 
 /** The store goes away and comes back (R-SCH-4). */
 export const troubleChecks: readonly BusCheck[] = [
   ...['claim', 'report', 'ready', 'sweep'].map(hanging),
+  refusing('complete', false),
+  refusing('dead', true),
+  {
+    rules: ['R-DUR-3', 'R-STOP-1'],
+    title: 'stops although the store refuses what became of an event',
+    run: async (bench) => {
+      const link = bench.link()
+      const bus = await bench.started({ persistence: link.persistence }, (bus) =>
+        bus.on(Placed, () => bench.log.push('ran'), { name: 'a' }),
+      )
+      link.refuses = ofKind('complete')
+      await bench.within(bus.publish(Placed({ n: 1 })))
+      await bench.clock.advance(5000)
+      await bench.within(bus.stop({ timeoutMs: 1000 }))
+      expectEqual('what is stored', await bench.stored(), 1)
+      expectEqual('what ran', bench.log, ['ran'])
+    },
+  },
   {
     rules: ['R-DUR-3', 'R-SCH-4'],
     title: 'handles what was claimed when the answer to the claim was lost',
