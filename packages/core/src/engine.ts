@@ -205,7 +205,14 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
       return undefined
     }
     // It counts as running until its end is written; in a lane that has an order across processes the next event waits for that.
-    const written = lease.settle(outcomes, dispatch.retryInMs)
+    let written: Promise<void>
+    try {
+      written = lease.settle(outcomes, dispatch.retryInMs)
+    } catch (error) {
+      // A lane goes on, whatever a store or a plugin does.
+      this.logger.error({ error, id: delivery.message.id }, `The end of '${delivery.message.type}' cannot be written`)
+      written = Promise.resolve()
+    }
     const settled = (): void => this.#settled(delivery, outcomes)
     written.then(settled, settled)
     return delivery.laneKey === undefined || delivery.laneKey === BUS ? undefined : written

@@ -128,10 +128,10 @@ export class DeadLetters {
   async count(): Promise<DeadLetterCounts> {
     const { persistence, box, writer } = this.#host
     await writer.settled()
-    const byReason: Record<string, number> = { ...(await persistence.deadLetters?.count()) }
-    for (const [reason, count] of Object.entries(box.reasons)) byReason[reason] = (byReason[reason] ?? 0) + count
-    const total = Object.values(byReason).reduce((sum, count) => sum + count, 0)
-    return { total, byReason, dropped: box.dropped }
+    const counts = new Map(Object.entries((await persistence.deadLetters?.count()) ?? {}))
+    for (const [reason, count] of Object.entries(box.reasons)) counts.set(reason, (counts.get(reason) ?? 0) + count)
+    const total = [...counts.values()].reduce((sum, count) => sum + count, 0)
+    return { total, byReason: Object.fromEntries(counts), dropped: box.dropped }
   }
 
   /**

@@ -77,8 +77,9 @@ export class LetterBox {
   }
 
   get reasons(): Readonly<Record<string, number>> {
-    const counts: Record<string, number> = {}
-    for (const { letter } of this.#letters.values()) counts[letter.reason] = (counts[letter.reason] ?? 0) + 1
-    return counts
+    // Reasons are any texts: `__proto__`, too.
+    const counts = new Map<string, number>()
+    for (const { letter } of this.#letters.values()) counts.set(letter.reason, (counts.get(letter.reason) ?? 0) + 1)
+    return Object.fromEntries(counts)
   }
 }

@@ -1,5 +1,5 @@
 import { defineEvent, type EventMessage } from '@buslane/core'
-import { memoryPersistence } from '@buslane/persistence-memory'
+import { type MemoryPersistence, memoryPersistence } from '@buslane/persistence-memory'
 import { createTestBus, VirtualClock } from '@buslane/testkit'
 import { describe, expect, it } from 'vitest'
 import { FaultyStore } from '../src/conformance/bus/faulty-store.ts'
@@ -147,4 +147,26 @@ describe('what was leased in an answer that was lost', () => {
     expect(bus.stats().stored).toMatchObject({ leased: 1 })
     busy.resolve()
   })
+})
+
+describe('a name of an object', () => {
+  it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
+    'R-HND-5 R-DUR-7 is a handler like any other: %s',
+    async (name) => {
+      let persistence: MemoryPersistence | undefined
+      await using bus = createTestBus({
+        persistence: (options) => (persistence = memoryPersistence(options)),
+        logger: quiet,
+      })
+      bus.on(Stored, ({ payload }) => void (payload.n === 1 && JSON.parse('{')), { name })
+      await bus.start()
+      await bus.publish(Stored({ n: 1 }))
+      await bus.publish(Stored({ n: 2 }))
+      await bus.advance('10s')
+      expect(await persistence!.inspect.counts()).toMatchObject({ running: 0, ready: 0, deadLetters: 1 })
+      const [letter] = (await persistence!.deadLetters!.list()).entries
+      expect(Object.entries(letter!.progress)).toMatchObject([[name, { status: 'failed', attempts: 1 }]])
+      await expect(bus.stop({ timeoutMs: 0 })).resolves.toMatchObject({ left: [] })
+    },
+  )
 })

@@ -78,7 +78,8 @@ export class StoredDelivery implements DeliveryLease {
   /** When its first handler began here, by the monotonic clock. */
   begunAt = 0
   readonly #host: LeaseHost
-  readonly #progress: Record<string, HandlerProgress>
+  /** By handler name, which may be any text: `__proto__`, too. */
+  readonly #progress: Map<string, HandlerProgress>
   #recorded: readonly string[] | undefined
   #start: true | Promise<boolean> | undefined
   /** A handler has failed for good. */
@@ -92,7 +93,7 @@ export class StoredDelivery implements DeliveryLease {
     this.#host = host
     this.delivery = delivery
     this.facts = facts
-    this.#progress = { ...facts.progress }
+    this.#progress = new Map(Object.entries(facts.progress))
     this.#failed = Object.values(facts.progress).some(({ status }) => status === 'failed')
     this.#recorded = facts.handlers
     this.#start = facts.started ? true : undefined
@@ -136,13 +137,18 @@ export class StoredDelivery implements DeliveryLease {
 
   earlier(handler: string | undefined): 'done' | 'failed' | 'unknown' | undefined {
     const name = nameOf(handler)
-    const status = this.#progress[name]?.status
+    const status = this.#progress.get(name)?.status
     if (status === 'done' || status === 'failed') return status
     return this.#recorded && !this.#recorded.includes(name) ? 'unknown' : undefined
   }
 
+  /** As it is kept. */
+  get #written(): Progress {
+    return Object.fromEntries(this.#progress)
+  }
+
   attemptsOf(handler: string | undefined): number {
-    return this.#progress[nameOf(handler)]?.attempts ?? 0
+    return this.#progress.get(nameOf(handler))?.attempts ?? 0
   }
 
   handlerSettled(handler: string | undefined, outcome: HandlerOutcome, trying: boolean): void {
@@ -151,21 +157,21 @@ export class StoredDelivery implements DeliveryLease {
     const { status, attempts } = outcome
     // What was aborted runs again: no attempt is used up.
     if (status === 'aborted' || status === 'skipped') return
-    const before = this.#progress[name]
-    if (status === 'fulfilled') this.#progress[name] = { status: 'done', attempts, ...errorsOf(before) }
+    const before = this.#progress.get(name)
+    if (status === 'fulfilled') this.#progress.set(name, { status: 'done', attempts, ...errorsOf(before) })
     else {
       const errors = [...(before?.errors ?? []), storedError(outcome.error, this.#host.wallNow())]
       const reason = outcome.status === 'rejected' ? outcome.reason : undefined
       // What was discarded is done with, though it failed.
       const final = reason === DISCARDED ? 'done' : 'failed'
-      this.#progress[name] = {
+      this.#progress.set(name, {
         status: trying ? 'trying' : final,
         attempts,
         errors: errors.slice(-MAX_ERRORS),
         ...(reason !== undefined && { reason: storableText(reason) }),
-      }
+      })
     }
-    this.#failed ||= this.#progress[name]?.status === 'failed'
+    this.#failed ||= this.#progress.get(name)?.status === 'failed'
     this.writeProgress()
   }
 
@@ -182,12 +188,28 @@ export class StoredDelivery implements DeliveryLease {
     return {
       kind: 'progress',
       lease: this.facts.lease,
-      progress: { ...this.#progress },
+      progress: this.#written,
       ...(skipLocked && { skipLocked }),
     }
   }
 
   settle(outcomes: readonly HandlerOutcome[], retryInMs: number | undefined): Promise<void> {
+    try {
+      return this.#settle(outcomes, retryInMs)
+    } catch (error) {
+      if (this.over) throw error
+      // Not to be held for ever by a mistake in what is made of it.
+      return this.#giveUpFor(error)
+    }
+  }
+
+  #giveUpFor(thrown: unknown): Promise<void> {
+    const { lease } = this.facts
+    const error = storedError(thrown, this.#host.wallNow())
+    return this.#end('dead', { kind: 'dead', lease, reason: 'failed', progress: this.#written, error })
+  }
+
+  #settle(outcomes: readonly HandlerOutcome[], retryInMs: number | undefined): Promise<void> {
     if (this.over) return Promise.resolve()
     this.#host.worked(this.#host.now() - this.begunAt)
     const { lease, lane, onCrash, serial } = this.facts
@@ -196,7 +218,7 @@ export class StoredDelivery implements DeliveryLease {
       if (lane !== undefined || serial) this.#startNext()
       return ended
     }
-    const progress = { ...this.#progress }
+    const progress = this.#written
     const aborted = outcomes.find(isAborted)
     if (retryInMs !== undefined) {
       return this.#handBack('retried', { kind: 'retry', lease, progress, delayMs: retryInMs })
@@ -273,7 +295,7 @@ export class StoredDelivery implements DeliveryLease {
     const { type } = this.delivery.message
     const what = reason === 'expired' ? 'was not started in time' : 'has a handler that nobody knows any more'
     const error = storedError(new BusError('NO_HANDLER', `'${type}' ${what}`), this.#host.wallNow())
-    return this.#end('dead', { kind: 'dead', lease, reason, progress: { ...this.#progress }, error }).then(() => false)
+    return this.#end('dead', { kind: 'dead', lease, reason, progress: this.#written, error }).then(() => false)
   }
 
   #leaveToOthers(handler: string): Promise<boolean> {
@@ -291,7 +313,7 @@ export class StoredDelivery implements DeliveryLease {
     const known = new Set(namesOf(plan))
     const { sessionId } = this.delivery.message
     return recorded.find((name) => {
-      const status = this.#progress[name]?.status
+      const status = this.#progress.get(name)?.status
       if (status === 'done' || status === 'failed' || known.has(name)) return false
       // The handlers of a session that is gone are skipped.
       return !(name.startsWith(SESSION_HANDLER) && !this.#host.hasSession(sessionId))
@@ -306,12 +328,12 @@ export class StoredDelivery implements DeliveryLease {
     for (const { identity, priority } of plan) {
       if (priority !== first?.priority || this.earlier(identity) !== undefined) continue
       const name = nameOf(identity)
-      const before = this.#progress[name]
-      this.#progress[name] = {
+      const before = this.#progress.get(name)
+      this.#progress.set(name, {
         status: 'trying',
         attempts: (before?.attempts ?? 0) + interruptions,
         ...errorsOf(before),
-      }
+      })
     }
   }
 }
