@@ -24,6 +24,7 @@ type Absent = Readonly<Record<string, string>>
 interface Testkit {
   readonly eventStoreChecks: readonly Check[]
   readonly deadLetterStoreChecks: readonly Check[]
+  readonly approvalStoreChecks: readonly Check[]
   readonly conformanceSummary: (suites: Readonly<Record<string, readonly Result[]>>) => string
 }
 
@@ -33,7 +34,7 @@ const LAST_CHECK = 83
 // By path: the workspace's root depends on none of its packages.
 const load = async (file: string): Promise<unknown> => (await import(path.join(root, file))) as unknown
 
-const { eventStoreChecks, deadLetterStoreChecks, conformanceSummary } = (await load(
+const { eventStoreChecks, deadLetterStoreChecks, approvalStoreChecks, conformanceSummary } = (await load(
   'packages/testkit/src/conformance/index.ts',
 )) as Testkit
 const { memoryAbsent } = (await load('packages/testkit/test/support/memory-harness.ts')) as { memoryAbsent: Absent }
@@ -50,6 +51,7 @@ function resultOf(check: Check, absent: Absent): Result {
 const suitesOf = (absent: Absent, where = ''): Readonly<Record<string, readonly Result[]>> => ({
   [`\`event-store/1\`${where}`]: eventStoreChecks.map((check) => resultOf(check, absent)),
   [`\`dead-letter-store/1\`${where}`]: deadLetterStoreChecks.map((check) => resultOf(check, absent)),
+  [`\`approval-store/1\`${where}`]: approvalStoreChecks.map((check) => resultOf(check, absent)),
 })
 
 const tables: Readonly<Record<string, string>> = {

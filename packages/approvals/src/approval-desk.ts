@@ -23,7 +23,7 @@ import { type ApprovalRecord, isFinal } from './record.ts'
 import { Requests } from './requests.ts'
 import { Runs } from './runs.ts'
 import { StoredKeeper } from './stored-keeper.ts'
-import { type Firsthand, Waiters } from './waiters.ts'
+import { Waiters } from './waiters.ts'
 
 type Decided = 'granted' | 'voted' | 'denied' | 'cancelled'
 
@@ -61,7 +61,7 @@ export class ApprovalDesk implements Approvals {
       logger,
       keeper,
       observe: (observer) => bus.observe(observer),
-      changed: (record, firsthand) => this.#waiters.changed(record, firsthand),
+      waiters: this.#waiters,
     })
     this.#requests = new Requests({
       clock,
@@ -276,7 +276,7 @@ export class ApprovalDesk implements Approvals {
       keeper,
       codec: this.#codec,
       execute: (command) => bus.execute(command),
-      changed: (record: ApprovalRecord, firsthand?: Firsthand) => this.#waiters.changed(record, firsthand),
+      waiters: () => this.#waiters,
     })
     this.#memory = { keeper, runs }
     const said = 'Approvals are kept in memory, and end with this process: its persistence keeps none'

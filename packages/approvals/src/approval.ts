@@ -52,7 +52,7 @@ export interface Approval<Payload = unknown> {
   readonly correlationId: string
   readonly causationId: string | undefined
   readonly metadata: Metadata
-  /** What the handler gets, once it is parsed: edited, if somebody did. */
+  /** What the handler gets, once it is parsed: edited, if somebody did. `undefined` if the codec cannot read it here. */
   readonly payload: Payload
   /** As it was when it was asked for. */
   readonly original: Payload
@@ -80,7 +80,14 @@ export const readApproval = ({ record, addedAt }: Kept, codec: PayloadCodec | un
   const { message, terms, edits, votes, state } = record
   const { correlationId, causationId, metadata = {} } = fromJson(message.headers) as Headers
   const { expiresInMs, approvers, quorum, onCrash } = terms
-  const decode = (text: string): unknown => (codec ? codec.decode(text) : fromJson(text))
+  // One that cannot be read must not keep people from seeing the others.
+  const decode = (text: string): unknown => {
+    try {
+      return codec ? codec.decode(text) : fromJson(text)
+    } catch {
+      return undefined
+    }
+  }
   const last = edits.at(-1)
   return {
     id: message.id,

@@ -1,4 +1,5 @@
 import {
+  type BusError,
   type Clock,
   type CommandMessage,
   type CommandResult,
@@ -8,17 +9,17 @@ import {
 } from '@buslane/core'
 import { fromJson, storedError, toJson } from '@buslane/core/store-runner'
 import type { Keeper } from './keeper.ts'
-import type { ApprovalRecord } from './record.ts'
 import { begin, fail, succeed } from './run-states.ts'
 import { change } from './runs.ts'
-import type { Firsthand } from './waiters.ts'
+import type { Waiters } from './waiters.ts'
 
 interface MemoryRunsHost {
   readonly clock: Clock
   readonly keeper: Keeper
   readonly codec: PayloadCodec | undefined
   execute(command: CommandMessage): Promise<CommandResult<unknown>>
-  changed(record: ApprovalRecord, firsthand?: Firsthand): void
+  /** They are made later than this. */
+  waiters(): Waiters
 }
 
 /** What is kept of a command beside its payload. */
@@ -44,25 +45,23 @@ export class MemoryRuns {
     const { id } = stored
     const token = crypto.randomUUID()
     const running = await change(keeper, id, (record, at) => {
-      const beginning = begin(record, { token, at, before: undefined })
+      const beginning = begin(record, { token, at, before: undefined, isFresh: true })
       return beginning.is === 'run' ? beginning.record : undefined
     })
     if (!running) return
     const command = this.#restore(stored)
     this.#granted.add(command)
     const result = await this.#host.execute(command)
-    if (result.success) {
-      const value = textOf(result.value)
-      const record = await change(keeper, id, (now, at) => succeed(now, { token, at, value }))
-      if (record) this.#host.changed(record, { value: result.value })
-    } else {
-      const { error } = result
-      const thrown = isBusError(error, 'HANDLER_FAILED') && error.cause !== undefined ? error.cause : error
-      const record = await change(keeper, id, (now, at) =>
-        fail(now, { token, at, error: storedError(thrown, at), next: 'none' }),
-      )
-      if (record) this.#host.changed(record, { error: thrown })
-    }
+    const thrown = result.success ? undefined : thrownBy(result.error)
+    const waiters = this.#host.waiters()
+    waiters.know(id, token, result.success ? { value: result.value } : { error: thrown })
+    const ended = await change(keeper, id, (now, at) =>
+      result.success
+        ? succeed(now, { token, at, value: textOf(result.value) })
+        : fail(now, { token, at, error: storedError(thrown, at), next: 'none' }),
+    )
+    if (ended) waiters.changed(ended)
+    waiters.forget(id)
   }
 
   /** As one that was read from JSON: the bus knows its definition by its type. */
@@ -73,6 +72,10 @@ export class MemoryRuns {
     return { ...facts, kind: 'command', payload: read, timestamp, correlationId, causationId, metadata }
   }
 }
+
+/** What the handler threw, where that is why the command failed. */
+const thrownBy = (error: BusError): unknown =>
+  isBusError(error, 'HANDLER_FAILED') && error.cause !== undefined ? error.cause : error
 
 /** What cannot be kept as JSON is given to who waits, and is not in the record. */
 const textOf = (value: unknown): string | undefined => {

@@ -1,28 +1,31 @@
 import type { StoredError } from '@buslane/core'
-import type { ApprovalRecord, RecordState, RunFacts } from './record.ts'
+import type { ApprovalRecord, RecordState } from './record.ts'
 
 type Failed = RecordState & { readonly is: 'failed' }
 
-/** What a run of an approved command may do. */
+/** What a run of an approved command may do. `record`: as it is from now on; `undefined`: as it was. */
 export type Beginning =
-  | { readonly is: 'run'; readonly record: ApprovalRecord; readonly run: RunFacts }
+  | { readonly is: 'run'; readonly record: ApprovalRecord | undefined }
   /** It ran before, and this came of it. */
   | { readonly is: 'done'; readonly value: string | undefined }
-  /** It must not run; `record`: as it is from now on. */
-  | { readonly is: 'interrupted'; readonly record: ApprovalRecord }
-  | { readonly is: 'given-up'; readonly record: ApprovalRecord; readonly error: StoredError }
+  /** It must not run. */
+  | { readonly is: 'interrupted'; readonly record: ApprovalRecord | undefined }
+  | { readonly is: 'given-up'; readonly record: ApprovalRecord | undefined; readonly error: StoredError }
   | { readonly is: 'not-approved' }
 
-/** A run that is about to begin. `before`: the token of the one before, if that was for the same claim in this process. */
+/** A run that is about to begin. */
 export interface NextRun {
   readonly token: string
   readonly at: number
+  /** The token of the run before, if that was for the same claim in this process. */
   readonly before: string | undefined
+  /** The store knows of no run: it is new, or a person put it back from the dead letters. */
+  readonly isFresh: boolean
 }
 
 /**
- * Whether a stored command may run now. That it is here again says by itself that its last run did not end, or that somebody tries it
- * again. Pure.
+ * Whether a stored command may run now. That it is here again says by itself that its last run did not end, that it is tried again, or
+ * that a person put it back. Pure.
  */
 export const begin = (record: ApprovalRecord, next: NextRun): Beginning => {
   const { state, terms } = record
@@ -30,19 +33,22 @@ export const begin = (record: ApprovalRecord, next: NextRun): Beginning => {
     case 'approved':
       return start(record, state, next, 1)
     case 'running':
+      // It was written down, and the answer was lost.
+      if (state.run.token === next.token) return { is: 'run', record: undefined }
       if (state.run.token === next.before || terms.onCrash === 'retry') return again(record, state, next)
       return {
         is: 'interrupted',
         record: { ...record, state: { is: 'interrupted', decision: state.decision, run: state.run, at: next.at } },
       }
     case 'failed':
-      if (state.next !== 'unknown' || state.run?.token === next.before || terms.onCrash === 'retry')
-        return again(record, state, next)
+      if (state.next === 'retry' || state.run?.token === next.before || next.isFresh) return again(record, state, next)
+      if (state.next === 'none') return { is: 'given-up', record: undefined, error: state.error }
+      if (terms.onCrash === 'retry') return again(record, state, next)
       // Its process died before anybody said that it is to be tried again.
       return { is: 'given-up', record: { ...record, state: { ...state, next: 'none' } }, error: state.error }
     case 'interrupted':
-      // A person put it back.
-      return again(record, state, next)
+      // Whoever found that out may have died before it was in the dead letters.
+      return next.isFresh ? again(record, state, next) : { is: 'interrupted', record: undefined }
     case 'succeeded':
       return { is: 'done', value: state.value }
     case 'pending':
@@ -126,5 +132,5 @@ const start = (
   attempt: number,
 ): Beginning => {
   const run = { token, attempt, startedAt: at }
-  return { is: 'run', run, record: { ...record, state: { is: 'running', decision, run } } }
+  return { is: 'run', record: { ...record, state: { is: 'running', decision, run } } }
 }

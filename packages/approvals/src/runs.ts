@@ -16,14 +16,19 @@ import type { Keeper } from './keeper.ts'
 import { patiently } from './patience.ts'
 import { type ApprovalRecord, isFinal } from './record.ts'
 import { begin, type Beginning, bury, fail, settleFailure, succeed } from './run-states.ts'
-import type { Firsthand } from './waiters.ts'
+import type { Waiters } from './waiters.ts'
 
 interface RunsHost {
   readonly clock: Clock
   readonly logger: Logger
   readonly keeper: Keeper
   observe(observer: Observer): Disposable
-  changed(record: ApprovalRecord, firsthand?: Firsthand): void
+  readonly waiters: Waiters
+}
+
+/** Whether this delivery was refused already: it is asked again where the answer of the store was lost. */
+interface Given {
+  refusal: boolean
 }
 
 type Change = (record: ApprovalRecord, at: number) => ApprovalRecord | undefined
@@ -35,8 +40,6 @@ export class Runs {
   readonly #tokens = new WeakMap<RunContext, string>()
   /** Failed runs of which nobody has said yet whether they are tried again, by id of the command. */
   readonly #undecided = new Map<string, (next: 'retry' | 'none') => void>()
-  /** What the last run here threw, by id of the command, until it is known whether that was the last. */
-  readonly #thrown = new Map<string, unknown>()
   #observing: Disposable | undefined
   readonly #writing = new Set<Promise<void>>()
 
@@ -51,9 +54,10 @@ export class Runs {
 
   /** Runs the handler of a stored command, if it may. */
   async run(message: Message, context: RunContext, run: HandlerRun): Promise<unknown> {
-    const { clock, keeper } = this.#host
+    const { clock } = this.#host
     const token = crypto.randomUUID()
-    const beginning = await patiently(clock, context.signal, () => this.#begin(message.id, context, token))
+    const given: Given = { refusal: false }
+    const beginning = await patiently(clock, context.signal, () => this.#begin(message.id, token, context, given))
     // It is in the store for another reason: a dead letter that is replayed, of a command that needed nobody's yes.
     if (beginning === undefined) return await run(message, context)
     if (beginning.is === 'done') return beginning.value === undefined ? undefined : fromJson(beginning.value)
@@ -68,11 +72,7 @@ export class Runs {
         await this.#failed(message, context, token, error)
       throw error
     }
-    const text = this.#textOf(message, value)
-    const succeeded: Change = (record, at) => succeed(record, { token, at, value: text })
-    await patiently(clock, context.signal, () => change(keeper, message.id, succeeded)).then(
-      (record) => record && this.#host.changed(record, { value }),
-    )
+    await this.#succeeded(message, context, token, value)
     return value
   }
 
@@ -83,25 +83,38 @@ export class Runs {
     this.#write(id, (record, at) => bury(record, { at, error: error ?? storedError(why, at) }))
   }
 
-  async #begin(id: string, context: RunContext, token: string): Promise<Beginning | undefined> {
-    const { keeper } = this.#host
+  async #begin(id: string, token: string, context: RunContext, given: Given): Promise<Beginning | undefined> {
+    const { keeper, waiters } = this.#host
     for (;;) {
       const kept = await keeper.get(id)
       if (!kept) return undefined
-      const beginning = begin(kept.record, { token, at: kept.readAt, before: this.#tokens.get(context) })
-      if (!('record' in beginning)) return beginning
+      const before = this.#tokens.get(context)
+      const isFresh = context.attempts === 0 && !given.refusal
+      const beginning = begin(kept.record, { token, at: kept.readAt, before, isFresh })
+      if (beginning.is === 'interrupted' || beginning.is === 'given-up') given.refusal = true
+      if (!('record' in beginning) || beginning.record === undefined) return beginning
       if (!(await keeper.update(kept, beginning.record, []))) continue
-      this.#host.changed(beginning.record)
+      waiters.changed(beginning.record)
       return beginning
     }
   }
 
+  /** Never rejects: a command that ran must not be taken for one that failed, and be run again, because that cannot be written down. */
+  async #succeeded(message: Message, context: RunContext, token: string, value: unknown): Promise<void> {
+    const { id } = message
+    const { waiters } = this.#host
+    const text = this.#textOf(message, value)
+    waiters.know(id, token, { value })
+    const record = await this.#writeNow(id, context, (now, at) => succeed(now, { token, at, value: text }))
+    if (record) waiters.changed(record)
+    waiters.forget(id)
+  }
+
   async #failed(message: Message, context: RunContext, token: string, error: unknown): Promise<void> {
     const { id } = message
-    const { clock, keeper } = this.#host
+    this.#host.waiters.know(id, token, { error })
     const failed: Change = (record, at) => fail(record, { token, at, error: storedError(error, at), next: 'unknown' })
-    await patiently(clock, context.signal, () => change(keeper, id, failed))
-    this.#thrown.set(id, error)
+    await this.#writeNow(id, context, failed)
     this.#undecided.set(id, (next) => this.#write(id, (record) => settleFailure(record, token, next)))
     this.#observing ??= this.#host.observe({
       attemptFailed: (told, _handler, { retryInMs }) =>
@@ -111,14 +124,34 @@ export class Runs {
   }
 
   #decided(id: string, next: 'retry' | 'none'): void {
-    this.#undecided.get(id)?.(next)
-    this.#forget(id)
+    const write = this.#undecided.get(id)
+    if (!this.#stopObserving(id)) return
+    if (next === 'retry') this.#host.waiters.forget(id)
+    write?.(next)
   }
 
+  /** It was ended before anybody decided. */
   #forget(id: string): void {
-    if (!this.#undecided.delete(id) || this.#undecided.size > 0) return
-    this.#observing?.[Symbol.dispose]()
-    this.#observing = undefined
+    if (this.#stopObserving(id)) this.#host.waiters.forget(id)
+  }
+
+  #stopObserving(id: string): boolean {
+    if (!this.#undecided.delete(id)) return false
+    if (this.#undecided.size === 0) {
+      this.#observing?.[Symbol.dispose]()
+      this.#observing = undefined
+    }
+    return true
+  }
+
+  async #writeNow(id: string, { signal }: RunContext, next: Change): Promise<ApprovalRecord | undefined> {
+    const { clock, keeper, logger } = this.#host
+    try {
+      return await patiently(clock, signal, () => change(keeper, id, next))
+    } catch (error) {
+      logger.error({ error, id }, `What became of approval ${id} could not be written down`)
+      return undefined
+    }
   }
 
   /** Nobody waits for it, and nothing depends on it but what people see. */
@@ -134,9 +167,9 @@ export class Runs {
   }
 
   #tell(record: ApprovalRecord): void {
-    const { id } = record.message
-    this.#host.changed(record, this.#thrown.has(id) ? { error: this.#thrown.get(id) } : undefined)
-    if (isFinal(record.state)) this.#thrown.delete(id)
+    const { waiters } = this.#host
+    waiters.changed(record)
+    if (isFinal(record.state)) waiters.forget(record.message.id)
   }
 
   /** What cannot be kept as JSON is known here only. */

@@ -11,6 +11,9 @@ export interface Ending {
   readonly firsthand: Firsthand | undefined
 }
 
+/** Hints make who waits look at most so often. */
+const HINT_GAP_MS = 100
+
 interface Waiter {
   readonly resolve: (ending: Ending) => void
 }
@@ -28,8 +31,12 @@ interface WaitersHost {
 export class Waiters {
   readonly #host: WaitersHost
   readonly #waiting = new Map<string, Set<Waiter>>()
+  readonly #known = new Map<string, { readonly token: string; readonly firsthand: Firsthand }>()
   #hints: Disposable | undefined
   #timer: ClockTimer = undefined
+  /** Set while a look is put off because the last was a moment ago. */
+  #soon: ClockTimer = undefined
+  #lookedAt = -Infinity
   #looking = false
   #lookAgain = false
 
@@ -60,12 +67,23 @@ export class Waiters {
     })
   }
 
+  /** A run here is about to be written down: whoever reads of it, by a hint perhaps, knows more than the record says. */
+  know(id: string, token: string, firsthand: Firsthand): void {
+    this.#known.set(id, { token, firsthand })
+  }
+
+  forget(id: string): void {
+    this.#known.delete(id)
+  }
+
   /** An approval has changed. */
-  changed(record: ApprovalRecord, firsthand?: Firsthand): void {
-    const { id } = record.message
-    const waiters = this.#waiting.get(id)
-    if (!waiters || !isFinal(record.state)) return
-    this.#waiting.delete(id)
+  changed(record: ApprovalRecord): void {
+    const { state, message } = record
+    const waiters = this.#waiting.get(message.id)
+    if (!waiters || !isFinal(state)) return
+    const known = this.#known.get(message.id)
+    const firsthand = known && 'run' in state && state.run?.token === known.token ? known.firsthand : undefined
+    this.#waiting.delete(message.id)
     for (const waiter of waiters) waiter.resolve({ record, firsthand })
     if (this.#waiting.size === 0) this.#rest()
   }
@@ -79,7 +97,7 @@ export class Waiters {
 
   #watch(): void {
     const { keeper } = this.#host
-    this.#hints ??= keeper.onHint(() => this.#look())
+    this.#hints ??= keeper.onHint(() => this.#hinted())
     if (this.#timer === undefined) this.#lookLater()
   }
 
@@ -87,7 +105,20 @@ export class Waiters {
     this.#hints?.[Symbol.dispose]()
     this.#hints = undefined
     this.#host.clock.clearTimer(this.#timer)
-    this.#timer = undefined
+    this.#host.clock.clearTimer(this.#soon)
+    this.#timer = this.#soon = undefined
+  }
+
+  /** On a busy store there are hints all the time, and hardly any is about an approval. */
+  #hinted(): void {
+    const { clock } = this.#host
+    if (this.#soon !== undefined) return
+    const waitMs = this.#lookedAt + HINT_GAP_MS - clock.monotonic()
+    if (waitMs <= 0) return this.#look()
+    this.#soon = clock.setTimer(() => {
+      this.#soon = undefined
+      this.#look()
+    }, waitMs)
   }
 
   #lookLater(): void {
@@ -102,6 +133,7 @@ export class Waiters {
   }
 
   #look(): void {
+    this.#lookedAt = this.#host.clock.monotonic()
     this.#lookAgain = true
     if (!this.#looking) void this.#lookAtAll()
   }

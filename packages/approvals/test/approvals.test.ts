@@ -328,6 +328,17 @@ describe.each(['memory', 'store'] as const)('approvals in %s', (keeps) => {
     expect(await result).toMatchObject({ success: true, value: { id: 'chat' } })
   })
 
+  it('R-SES-1 ends the wait of a session that is aborted, and leaves the approval', async () => {
+    await using at = await deskBus({ keeps })
+    const session = at.bus.session('chat')
+    session.handle(Refund, () => ({ id: 'chat' }))
+    const result = session.execute(refund(), waiting)
+    await at.clock.settle()
+    await session.end({ abort: true })
+    expect(await result).toMatchObject({ success: false, error: { code: 'SESSION_ENDED' } })
+    expect(await at.desk.get('a')).toMatchObject({ state: { is: 'pending' } })
+  })
+
   it('R-PUB-3 does not deadlock when a handler waits in the lane of its command', async () => {
     await using at = await deskBus({ keeps })
     const Asked = defineEvent('asked')

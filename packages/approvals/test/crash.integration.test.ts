@@ -153,6 +153,22 @@ describe('killed', () => {
     expect(runs('a')).toEqual({ began: 2, ended: 1 })
   })
 
+  it.each(['after-approval-interrupted', 'during-dead-move'] as const)(
+    'R-DUR-11 again, at %s, when it was found to be interrupted: nobody but a person repeats it',
+    async (point) => {
+      const first = await started('mid-handler')
+      await ask(first, { command: 'careful', id: 'a', work: { pausesIn: 1 } })
+      await approve(first, 'a')
+      await lateKilled(first)
+      await lateKilled(await started(point))
+      const next = await started()
+      await emptied(next)
+      expect(await stateOf(next, 'a')).toBe('interrupted')
+      expect(runs('a')).toEqual({ began: 1, ended: 0 })
+      expect(await letters(next)).toHaveLength(1)
+    },
+  )
+
   it('R-DUR-11 in the middle of a handler that may run twice: it runs again', async () => {
     const first = await started('mid-handler')
     await ask(first, { command: 'repeatable', id: 'a', work: { pausesIn: 1 } })
@@ -299,5 +315,34 @@ describe('two processes', () => {
       states.map((state) => (state === 'expired' ? 'already-decided' : 'granted')),
     )
     expect(ids.map((id) => runs(id).began)).toEqual(states.map((state) => (state === 'expired' ? 0 : 1)))
+  })
+
+  it('that are killed again and again lose no decision, and repeat only what may be repeated', async () => {
+    const deciding = await started(undefined, { handles: false })
+    const careful = Array.from({ length: 30 }, (_, index) => `c${index}`)
+    const repeatable = Array.from({ length: 30 }, (_, index) => `r${index}`)
+    const asking = await started()
+    await Promise.all([
+      ...careful.map((id) => ask(asking, { command: 'careful', id })),
+      ...repeatable.map((id) => ask(asking, { command: 'repeatable', id })),
+    ])
+    await asking.kill()
+    await Promise.all([...careful, ...repeatable].map((id) => approve(deciding, id)))
+    for (let round = 0; round < 5; round++) {
+      const began = run.journal.read().filter(({ at }) => at === 'start').length
+      const victim = await started()
+      await expect
+        .poll(() => run.journal.read().filter(({ at }) => at === 'start').length, { interval: 1, timeout: 20_000 })
+        .toBeGreaterThan(Math.min(began, 40))
+      await victim.kill()
+    }
+    const last = await started()
+    await emptied(last)
+    const states = await Promise.all(careful.map((id) => stateOf(last, id)))
+    expect(careful.filter((id) => runs(id).began > 1)).toEqual([])
+    expect(careful.filter((id, index) => states[index] === 'succeeded' && runs(id).ended !== 1)).toEqual([])
+    expect(states.filter((state) => state !== 'succeeded' && state !== 'interrupted')).toEqual([])
+    expect(await Promise.all(repeatable.map((id) => stateOf(last, id)))).toEqual(repeatable.map(() => 'succeeded'))
+    expect(repeatable.filter((id) => runs(id).ended < 1)).toEqual([])
   })
 })

@@ -53,8 +53,14 @@ export const registerCommand = (
   handler: (command: never, context: CommandContext) => unknown,
   options: CommandHandlerOptions = {},
 ): Registration => {
-  const { type } = engine.definitions.learn(definition, 'command')
+  const { type, options: own } = engine.definitions.learn(definition, 'command')
   requireHandler(handler, {}, type)
+  // Nothing else would tell that a plugin was forgotten, and the command would run without asking anybody.
+  if (!engine.screen && (own as { readonly approval?: unknown }).approval !== undefined) {
+    throw invalid(
+      `'${type}' needs approval, and no plugin of this bus asks for it: createBus({ plugins: [approvals()] })`,
+    )
+  }
   return engine.routing.handle(type, sessionId, handler as CommandHandler, options)
 }
 

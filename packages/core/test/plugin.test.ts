@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   type Bus,
   BusError,
+  type CommandScreen,
   createBus,
   defineCommand,
   defineEvent,
@@ -632,3 +633,107 @@ describe('signals', () => {
     expect(lines()).toBe(1)
   })
 })
+
+describe('screen', () => {
+  const screening = (screen: CommandScreen): Plugin => ({ name: 'screening', install: (host) => host.screen(screen) })
+
+  it('R-REG-2 lets a command go on, or answers it without its handler', async () => {
+    const Add = defineCommand<number, number>('add')
+    const bus = createBus({ plugins: [screening(({ payload }) => (payload === 1 ? undefined : Promise.resolve(7)))] })
+    const seen: number[] = []
+    bus.handle(Add, ({ payload }) => seen.push(payload))
+    expect(await bus.execute(Add(1))).toMatchObject({ success: true, value: 1, attempts: 1 })
+    expect(await bus.execute(Add(2))).toMatchObject({ success: true, value: 7, attempts: 0 })
+    expect(seen).toEqual([1])
+  })
+
+  it('R-REG-2 what it rejects with, or throws, is the error of the result itself, and no failure of a handler', async () => {
+    const decided: unknown[] = []
+    const held = new BusError('HELD', 'not now')
+    for (const refuse of [() => Promise.reject(held), () => expectThrown(held)]) {
+      const bus = createBus({ plugins: [screening(refuse), deciding((failure) => void decided.push(failure))] })
+      bus.handle(Work, () => {})
+      expect(await bus.execute(Work())).toMatchObject({ success: false, error: held, attempts: 0 })
+    }
+    expect(decided).toEqual([])
+  })
+
+  it('R-REG-2 is told what was given, before it was parsed, and with what options', async () => {
+    const Parsed = defineCommand('parsed', { schema: digits, version: 2, upcast: { 1: (old: unknown) => old } })
+    const told: unknown[] = []
+    const screen: CommandScreen = (command, { input, options, definition }) => {
+      told.push([command.payload, input.payload, options, definition.type])
+      return undefined
+    }
+    const bus = createBus({ plugins: [screening(screen)] })
+    bus.handle(Parsed, () => {})
+    await bus.execute(Parsed('12'), { timeoutMs: 5000 })
+    expect(told).toEqual([[12, '12', { timeoutMs: 5000 }, 'parsed']])
+  })
+
+  it('R-REG-2 checks what it answers by the schema of results', async () => {
+    const Checked = defineCommand('checked', { resultSchema: digits })
+    const bus = createBus({ plugins: [screening(() => Promise.resolve('12'))] })
+    bus.handle(Checked, () => 0)
+    expect(await bus.execute(Checked())).toMatchObject({ success: true, value: 12 })
+  })
+
+  it('R-REG-2 its signal is raised when the call is over', async () => {
+    const clock = new VirtualClock()
+    const signals: AbortSignal[] = []
+    const screen: CommandScreen = (_command, { context }) => {
+      signals.push(context.signal)
+      return new Promise(() => {})
+    }
+    const bus = createBus({ clock, plugins: [screening(screen)] })
+    bus.handle(Work, () => {})
+    const result = bus.execute(Work(), { timeoutMs: 100 })
+    await clock.advance(100)
+    expect(await result).toMatchObject({ error: { code: 'TIMED_OUT' } })
+    expect(signals[0]?.aborted).toBe(true)
+  })
+
+  it('R-REG-2 only one plugin may: a second fails to install', () => {
+    const none = screening(() => undefined)
+    expect(() => createBus({ plugins: [none, none] })).toThrow('screens commands already')
+  })
+})
+
+describe('on and hears', () => {
+  it('R-REG-2 a plugin handles events, and knows whether somebody else does', async () => {
+    const { plugin, host } = grab()
+    const bus = createBus({ plugins: [plugin] })
+    expect(host().hears(Job.type)).toBe(false)
+    const seen: number[] = []
+    const registration = host().on(Job, ({ payload }) => void seen.push(payload), { name: 'plugin' })
+    expect(host().hears(Job.type)).toBe(true)
+    await bus.start()
+    await bus.publishAndWait(Job(1))
+    registration[Symbol.dispose]()
+    expect([seen, host().hears(Job.type)]).toEqual([[1], false])
+    const own = bus.on(Job, () => {})
+    bus.onPattern('*', () => {})
+    expect(host().hears(Job.type)).toBe(true)
+    own.remove()
+    expect(host().hears(Job.type)).toBe(false)
+  })
+
+  it('R-REG-2 commands are heard too, of the bus and of sessions, until they end', async () => {
+    const { plugin, host } = grab()
+    const bus = createBus({ plugins: [plugin] })
+    const registration = bus.handle(Work, () => {})
+    expect(host().hears(Work.type)).toBe(true)
+    registration.remove()
+    expect(host().hears(Work.type)).toBe(false)
+    const session = bus.session('chat')
+    const own = session.handle(Work, () => {})
+    expect(host().hears(Work.type)).toBe(true)
+    await session.end()
+    own.remove()
+    expect(host().hears(Work.type)).toBe(false)
+  })
+})
+
+const expectThrown = (error: unknown): never => {
+  throw error
+}

@@ -48,6 +48,8 @@ export const recover = (facts: FailureFacts): Recovery => {
   const { kind, error, isRefused, attempts, retry, intakePausedMs } = facts
   // Somebody has yet to decide: that is no failure.
   if (isBusError(error, 'APPROVAL_PENDING')) return { action: 'discard' }
+  // It was begun, its process died, and nobody but a person may have it begun again.
+  if (isBusError(error, 'APPROVAL_INTERRUPTED')) return deadLetter('interrupted')
   if (isBusError(error, 'SEQUENCE_BLOCKED')) return deadLetter('sequence-blocked')
   if (!isRefused && !isWorthIt(retry, error)) return deadLetter('not-retryable')
   if (intakePausedMs !== undefined) return { action: 'pauseIntake', delayMs: intakePausedMs }

@@ -34,6 +34,7 @@ const timeout = new HandlerTimeoutError('ship', 'order.placed', 10)
 const open = new CircuitOpenError('ship', 700)
 const full = new BusError('BULKHEAD_FULL', 'no room')
 const pending = new BusError('APPROVAL_PENDING', 'somebody has yet to decide')
+const half = new BusError('APPROVAL_INTERRUPTED', 'its process died', { retryable: false })
 const interrupted = new BusError('ATTEMPTS_EXHAUSTED', 'never heard of again')
 const retryIf = (error: unknown): boolean => error instanceof TypeError
 const throws = (): never => {
@@ -139,6 +140,11 @@ describe('recover', () => {
       'begins until the deadline',
       facts({ elapsedMs: 900, options: { deadlineMs: 1000 } }),
       { action: 'retryAt', delayMs: 100 },
+    ],
+    [
+      'leaves an approved command that was interrupted to a person',
+      facts({ error: half }),
+      { action: 'deadLetter', reason: 'interrupted' },
     ],
     ['takes a pending approval for no failure', facts({ error: pending }), { action: 'discard' }],
     [

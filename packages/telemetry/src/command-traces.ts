@@ -1,6 +1,7 @@
 import type { BusError, CommandMessage, CommandResult, Middleware, Observer } from '@buslane/core'
 import { type Context, context as active, type Span, trace } from '@opentelemetry/api'
 import type { FailedIn } from './failed-in.ts'
+import { isPending } from './pending.ts'
 import type { Spans } from './spans.ts'
 
 interface Executing {
@@ -56,7 +57,7 @@ export class CommandTraces implements Pick<Observer, 'commandStarted' | 'command
     this.#executing.delete(command)
     if (span === undefined) return
     const attributes = { 'buslane.handler.attempts': result.attempts }
-    if (result.success) this.#spans.end(span, attributes)
+    if (result.success || isPending(result)) this.#spans.end(span, attributes)
     else this.#spans.fail(span, thrownBy(result.error), attributes)
   }
 }

@@ -13,6 +13,7 @@ import type { Guard } from './guard.ts'
 import { Bounded, Sums } from './labels.ts'
 import { type COUNTED, MEASURED } from './metric-definitions.ts'
 import type { Settings } from './options.ts'
+import { isPending } from './pending.ts'
 import { isSystemEvent } from './system-event.ts'
 
 /** The histograms of {@link MEASURED}. */
@@ -135,7 +136,7 @@ export class MessageMetrics implements Observer {
   ): void {
     if (!this.#measures(command)) return
     const attributes: Attributes = { 'buslane.command.type': this.#types.of(command.type), 'buslane.bus': this.#bus }
-    if (!result.success) attributes['error.type'] = this.#errorTypes.of(result.error)
+    if (!result.success && !isPending(result)) attributes['error.type'] = this.#errorTypes.of(result.error)
     this.#record('command', durationMs, attributes)
   }
 

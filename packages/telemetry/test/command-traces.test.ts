@@ -1,4 +1,4 @@
-import { createBus, defineCommand, type Plugin } from '@buslane/core'
+import { BusError, createBus, defineCommand, type Plugin } from '@buslane/core'
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { telemetry, type TelemetryOptions } from '../src/index.ts'
@@ -74,6 +74,18 @@ describe('the span of a command', () => {
     const { bus, spans } = traced()
     await bus.execute(Charge({ n: 1 }))
     expect(spans.one('execute order.charge').attributes['error.type']).toBe('NO_HANDLER')
+  })
+
+  it('R-OBS-1 does not fail because somebody has yet to approve the command', async () => {
+    const pending: Plugin = {
+      name: 'pending',
+      install: (host) =>
+        host.screen(() => Promise.reject(new BusError('APPROVAL_PENDING', 'somebody has yet to decide'))),
+    }
+    const { bus, spans } = traced({}, pending)
+    bus.handle(Charge, () => 1)
+    await bus.execute(Charge({ n: 1 }))
+    expect(spans.one('execute order.charge').status.code).toBe(SpanStatusCode.UNSET)
   })
 
   it('R-OBS-1 is left out if the hook says so, also when it fails', async () => {

@@ -1,4 +1,5 @@
 import {
+  approvalStoreChecks,
   type Capability,
   conformanceTable,
   deadLetterStoreChecks,
@@ -11,7 +12,7 @@ import {
 import { describe, expect, it } from 'vitest'
 import { memoryHarness } from './support/memory-harness.ts'
 
-const checks = [...eventStoreChecks, ...deadLetterStoreChecks]
+const checks = [...eventStoreChecks, ...deadLetterStoreChecks, ...approvalStoreChecks]
 const needing = (capability: Capability) => checks.filter(({ needs }) => needs.includes(capability))
 const statuses = async (harness: Harness, ofChecks = checks) =>
   (await runChecks(ofChecks, harness)).map(({ status }) => status)

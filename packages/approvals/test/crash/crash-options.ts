@@ -18,13 +18,13 @@ export interface Work extends JournaledPayload {
 }
 
 /** An interrupted run is looked at by a person. */
-export const Careful = defineCommand<Work, string>('crash.careful', { approval: { required: true } })
+const Careful = defineCommand<Work, string>('crash.careful', { approval: { required: true } })
 /** An interrupted run is repeated. */
-export const Repeatable = defineCommand<Work, string>('crash.repeatable', {
+const Repeatable = defineCommand<Work, string>('crash.repeatable', {
   approval: { required: true, onCrash: 'retry' },
 })
-export const Hurried = defineCommand<Work, string>('crash.hurried', { approval: { required: true, expiresInMs: 300 } })
-export const Voted = defineCommand<Work, string>('crash.voted', { approval: { required: true, quorum: 2 } })
+const Hurried = defineCommand<Work, string>('crash.hurried', { approval: { required: true, expiresInMs: 300 } })
+const Voted = defineCommand<Work, string>('crash.voted', { approval: { required: true, quorum: 2 } })
 
 export const COMMANDS = { careful: Careful, repeatable: Repeatable, hurried: Hurried, voted: Voted } as const
 

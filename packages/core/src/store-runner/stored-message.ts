@@ -101,7 +101,7 @@ const bytesOf = (text: string): number => {
 }
 
 /** Databases refuse some characters in texts, or change them silently. @throws {BusError} `INVALID_ARGUMENT` */
-export const requireText = (text: string, what: string): void => {
+const requireText = (text: string, what: string): void => {
   if (!text.includes('\0') && text.isWellFormed()) return
   throw invalid(`${what} has a NUL character or half of a surrogate pair, which no database keeps`)
 }

@@ -1,4 +1,5 @@
 import type { Check } from './check.ts'
+import { approvalChecks } from './checks/approvals.ts'
 import { claimingChecks } from './checks/claiming.ts'
 import { clockChecks } from './checks/clock.ts'
 import { deadLetterChecks } from './checks/dead-letters.ts'
@@ -38,3 +39,6 @@ export const eventStoreChecks: readonly Check[] = [
 
 /** Every check of a dead-letter store, and of the way into it and back. */
 export const deadLetterStoreChecks: readonly Check[] = [...deadLetterChecks, ...replayChecks]
+
+/** Every check of an approval store, and of what it appends to the event store. */
+export const approvalStoreChecks: readonly Check[] = approvalChecks

@@ -6,6 +6,8 @@ export type Capability =
   | 'dead-letters'
   /** It can be opened without one, and then keeps dead events itself. */
   | 'without-dead-letters'
+  /** The persistence has an `approvals` part. */
+  | 'approvals'
   /** The persistence has an `inspect` part. */
   | 'inspect'
   /** Other processes can work on the same data: `connect`. */

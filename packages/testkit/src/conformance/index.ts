@@ -1,6 +1,11 @@
 // Run the suites
-export { deadLetterStoreConformance, eventStoreConformance, type SuiteRunner } from './suites.ts'
-export { deadLetterStoreChecks, eventStoreChecks } from './all-checks.ts'
+export {
+  approvalStoreConformance,
+  deadLetterStoreConformance,
+  eventStoreConformance,
+  type SuiteRunner,
+} from './suites.ts'
+export { approvalStoreChecks, deadLetterStoreChecks, eventStoreChecks } from './all-checks.ts'
 export { runChecks } from './run-checks.ts'
 export { conformanceSummary, conformanceTable } from './table.ts'
 export { busConformance } from './bus/suite.ts'

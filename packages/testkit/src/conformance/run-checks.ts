@@ -81,10 +81,12 @@ const provable = (capability: Capability): boolean =>
   capability !== 'without-dead-letters' && capability !== 'time-zones'
 
 function offers(store: OpenStore, capability: Capability): boolean {
-  const { deadLetters, inspect, events } = store.persistence
+  const { deadLetters, inspect, events, approvals } = store.persistence
   switch (capability) {
     case 'dead-letters':
       return deadLetters !== undefined
+    case 'approvals':
+      return approvals !== undefined
     case 'inspect':
       return inspect !== undefined
     case 'connections':

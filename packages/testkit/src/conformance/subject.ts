@@ -1,5 +1,6 @@
 import type {
   Appended,
+  ApprovalStore,
   Claimed,
   ClaimedEvent,
   ClaimRequest,
@@ -47,6 +48,10 @@ export class Subject {
 
   get deadLetters(): DeadLetterStore {
     return present('the `deadLetters` part of the persistence', this.#persistence.deadLetters)
+  }
+
+  get approvals(): ApprovalStore {
+    return present('the `approvals` part of the persistence', this.#persistence.approvals)
   }
 
   get inspect(): Inspectable {

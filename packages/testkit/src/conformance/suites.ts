@@ -1,4 +1,4 @@
-import { deadLetterStoreChecks, eventStoreChecks } from './all-checks.ts'
+import { approvalStoreChecks, deadLetterStoreChecks, eventStoreChecks } from './all-checks.ts'
 import type { Check, CheckFacts, CheckResult } from './check.ts'
 import { expectEqual } from './expect.ts'
 import type { Harness } from './harness.ts'
@@ -33,6 +33,11 @@ export function deadLetterStoreConformance(
   runner: SuiteRunner,
 ): readonly CheckResult[] {
   return suite(`${name}: dead-letter-store/1`, deadLetterStoreChecks, harness, runner)
+}
+
+/** As {@link eventStoreConformance}, for an approval store, with the event store that it appends to. */
+export function approvalStoreConformance(name: string, harness: Harness, runner: SuiteRunner): readonly CheckResult[] {
+  return suite(`${name}: approval-store/1`, approvalStoreChecks, harness, runner)
 }
 
 function suite(name: string, checks: readonly Check[], harness: Harness, runner: SuiteRunner): readonly CheckResult[] {

@@ -1,14 +1,23 @@
-import type { DeadLetterStore, EventStore, Inspectable, NewEvent, Persistence, Report } from '@buslane/core'
+import type {
+  ApprovalStore,
+  DeadLetterStore,
+  EventStore,
+  Inspectable,
+  NewEvent,
+  Persistence,
+  Report,
+} from '@buslane/core'
 import { runStore } from '@buslane/core/store-runner'
 
 /** What replaces verbs of a healthy store. */
 export interface Changes {
   readonly events?: (healthy: EventStore, inspect: Inspectable) => Partial<EventStore>
+  readonly approvals?: (healthy: ApprovalStore, events: EventStore) => Partial<ApprovalStore>
   readonly deadLetters?: (healthy: DeadLetterStore, events: EventStore) => Partial<DeadLetterStore>
 }
 
 /** The same persistence with some verbs replaced. */
-export function changed({ events, deadLetters, inspect }: Persistence, changes: Changes): Persistence {
+export function changed({ events, deadLetters, approvals, inspect }: Persistence, changes: Changes): Persistence {
   if (events === undefined || inspect === undefined) throw new Error('needs an event store to break')
   const broken: EventStore = {
     ...bound(events),
@@ -18,6 +27,7 @@ export function changed({ events, deadLetters, inspect }: Persistence, changes: 
   return {
     events: broken,
     deadLetters: deadLetters && { ...bound(deadLetters), ...changes.deadLetters?.(deadLetters, events) },
+    approvals: approvals && { ...bound(approvals), ...changes.approvals?.(approvals, events) },
     inspect,
   }
 }
