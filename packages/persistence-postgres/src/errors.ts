@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { BusError, isBusError } from '@buslane/core'
 
-/** The codes of errors that only this package makes. */
+/** The codes of errors that only this package makes. All but the last come as the `cause` of `PERSISTENCE_UNAVAILABLE`. */
 export const PostgresErrorCode = {
   /** The schema was migrated by a newer version of this package. Deploy that version here, too. */
   SCHEMA_TOO_NEW: 'SCHEMA_TOO_NEW',
@@ -9,6 +9,8 @@ export const PostgresErrorCode = {
   SCHEMA_OUTDATED: 'SCHEMA_OUTDATED',
   /** A migration failed and was rolled back; see `cause`. */
   MIGRATION_FAILED: 'MIGRATION_FAILED',
+  /** A live process uses the folder of PGlite. Stop it, or use Postgres. */
+  STORE_LOCKED: 'STORE_LOCKED',
   /** The database refused a statement, and would again; see `cause`. */
   STORE_FAILED: 'STORE_FAILED',
 } as const

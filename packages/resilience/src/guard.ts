@@ -215,7 +215,7 @@ export class Guard implements Resilience, GuardHost {
   #tellOf(circuit: Circuit): void {
     const { name, state } = circuit
     this.#bus.signals.report('buslane.circuit.changed', 1, { circuit: name, state: state.is })
-    if (state.is === 'open') this.#emit(CircuitOpened({ circuit: name, openForMs: state.probesInMs }))
+    if (state.is === 'open') this.#emit(CircuitOpened({ circuit: name, openForMs: Math.round(state.probesInMs) }))
     else if (state.is === 'half-open') this.#emit(CircuitHalfOpened({ circuit: name }))
     else this.#emit(CircuitClosed({ circuit: name }))
   }

@@ -23,9 +23,9 @@ const handling = async (
 const holdClaim = async (link: FaultyStore): Promise<HeldAnswer> => {
   let held = link.holdAnswer('claim')
   while (((await held.answer) as Claimed).events.length === 0) {
-    const { release } = held
+    const empty = held
     held = link.holdAnswer('claim')
-    release()
+    empty.release()
   }
   return held
 }
@@ -53,12 +53,13 @@ describe('what one process publishes to one lane is handled in call order', () =
         version: 1,
         vendor: 'test',
         validate: async (value) => {
-          for (let turns = 0; turns < 20 - (value as number); turns++) await new Promise((done) => setImmediate(done))
-          return { value: value as number }
+          const n = Number(value)
+          for (let turns = n; turns < 20; turns++) await new Promise((done) => setImmediate(done))
+          return { value: n }
         },
       },
     }
-    const Slow = defineEvent('chat.said', { schema, durable: true }) as unknown as typeof Said
+    const Slow = defineEvent('chat.said', { schema, durable: true })
     const persistence = memoryPersistence()
     const publisher = createBus({ persistence, logger: quiet })
     for (const n of upTo(20)) await publisher.publish(Said(n, { sessionId: 's' }))
@@ -79,10 +80,10 @@ describe('R-LANE-3 answers of the store that come in another order than it did w
     const publisher = createBus({ persistence, logger: quiet })
     const claim = holdClaim(link)
     await publisher.publish(Said(1, { sessionId: 's' }))
-    const { release } = await claim
+    const held = await claim
     await bus.publish(Said(2, { sessionId: 's' }))
     await new Promise((done) => setImmediate(done))
-    release()
+    held.release()
     await bus.idle()
     expect(handled).toEqual([1, 2])
     await publisher.stop()
@@ -103,8 +104,8 @@ describe('R-LANE-3 answers of the store that come in another order than it did w
     const publisher = createBus({ persistence, logger: quiet })
     const claim = holdClaim(link)
     await publisher.publish(Said(2, { sessionId: 's' }))
-    const { release } = await claim
-    release()
+    const held = await claim
+    held.release()
     await new Promise((done) => setImmediate(done))
     append.release()
     await first
