@@ -155,13 +155,17 @@ const duplicateOfFirst = (
   return { status: 'duplicate', id }
 }
 
+/** Whatever its characters are. */
+const isShort = (text: string | undefined): boolean => text === undefined || text.length <= MAX_KEY_BYTES / 3
+
 const requireIndexable = ({ lane, idempotencyKey, message }: NewEvent): void => {
+  if (isShort(lane) && isShort(idempotencyKey) && isShort(message.type)) return
   for (const [name, text] of [
     ['lane', lane],
     ['idempotencyKey', idempotencyKey],
     ['type', message.type],
   ] as const) {
-    if (text === undefined || text.length <= MAX_KEY_BYTES / 4 || Buffer.byteLength(text) <= MAX_KEY_BYTES) continue
+    if (text === undefined || Buffer.byteLength(text) <= MAX_KEY_BYTES) continue
     throw new BusError(
       'INVALID_ARGUMENT',
       `The ${name} of '${message.type}' is longer than ${MAX_KEY_BYTES} bytes of UTF-8`,
