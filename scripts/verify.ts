@@ -59,7 +59,9 @@ const conformance: Step = {
   command: ['node', '--conditions=@buslane/source', 'scripts/conformance-tables.ts'],
   counts: 'script',
 }
+const figures = script('figures', 'figures')
 const links = script('links', 'check-links')
+const gate: Step = { name: 'gate', command: ['node', 'benchmarks/gate.ts'], counts: 'script' }
 const guarantees = script('guarantees', 'check-guarantees')
 const browser: Step = { name: 'browser', command: ['node', 'packages/core/test-browser/run.ts'], counts: 'script' }
 const examples = packagesUnder('examples')
@@ -80,8 +82,10 @@ const plans: Readonly<Record<string, readonly Step[]>> = {
     arrows,
     size,
     conformance,
+    figures,
     links,
     guarantees,
+    gate,
     ...examples,
     copies,
   ],

@@ -23,7 +23,7 @@ interface Plan {
 
 const PLANS: Readonly<Record<Scale, Plan>> = {
   quick: { perSecond: 50, workMs: 20, blows: 1, everyMs: 1500, graceMs: 8000 },
-  normal: { perSecond: 100, workMs: 20, blows: 3, everyMs: 3000, graceMs: 15_000 },
+  normal: { perSecond: 100, workMs: 20, blows: 3, everyMs: 3000, graceMs: 10_000 },
   full: { perSecond: 100, workMs: 20, blows: 8, everyMs: 4000, graceMs: 60_000 },
 }
 

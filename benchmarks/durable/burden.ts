@@ -3,13 +3,14 @@ import { ratesInTurn } from '../harness/rates.ts'
 import type { Result, Scale, Setting } from '../harness/section.ts'
 import { freshPool } from './pool.ts'
 import { publishAndHandle } from './processing.ts'
-import type { DurableQueue } from './queue.ts'
-import { buslane } from './queues/buslane.ts'
+import { buslane, queue } from './queues/buslane.ts'
 import { serversOf } from './sides.ts'
 
 const ROWS: Readonly<Record<Scale, number>> = { quick: 1000, normal: 200_000, full: 1_000_000 }
+const BESIDE_SNAPSHOT: Readonly<Record<Scale, number>> = { quick: 200, normal: 30_000, full: 200_000 }
 const EVENTS: Readonly<Record<Scale, number>> = { quick: 200, normal: 10_000, full: 30_000 }
 const SCHEMA = 'bench_buslane'
+const unburdened = queue({ name: 'the same without', schema: 'bench_unburdened' })
 
 const CARRIED = 'kind, id, type, version, session_id, payload, headers, serial, priority, on_crash, accepted_at'
 const CARRIED_VALUES = `'event', gen_random_uuid()::text, 'bench.ticked', 1, 'BUS', '{"n":1}', '{}', false, 50, 'retry', 0`
@@ -29,26 +30,22 @@ const loadRows = async (pool: pg.Pool, count: number): Promise<void> => {
   await pool.query(`vacuum analyze ${SCHEMA}.dead_letters`)
 }
 
-/** Counts what is not of the burden. */
-const unburdened: DurableQueue = { ...buslane, name: 'the same without' }
-
-/** Publishing, handling and completing beside rows that wait and rows that are dead. */
+/** Publishing, handling and completing beside rows that wait and rows that are dead, in turn with a schema that has none. */
 export const burden = async (setting: Setting): Promise<readonly Result[]> => {
   const { scale, rounds } = setting
   const servers = serversOf(setting)
-  const count = EVENTS[scale]
-  const open = await buslane.open(servers)
+  const [count, rows] = [EVENTS[scale], ROWS[scale]]
   const pool = await freshPool(servers.databaseUrl)
-  const rows = ROWS[scale]
-  let loaded = 0
-  const beside = { ...open, left: async () => (await open.left()) - loaded }
-  const rate = (): Promise<number> => publishAndHandle(beside, count)
-  // Not in turn: the rows come in between, and would have to be loaded anew for each round.
-  const { rate: before } = await ratesInTurn(rounds, { rate })
+  const [burdened, free] = [await buslane.open(servers), await unburdened.open(servers)]
   await loadRows(pool, rows)
-  loaded = rows
-  const { rate: after } = await ratesInTurn(rounds, { rate })
-  await open.close()
+  // What is left are the rows that were there.
+  const beside = { ...burdened, left: async () => (await burdened.left()) - rows }
+  const found = await ratesInTurn(rounds, {
+    ours: () => publishAndHandle(beside, count),
+    theirs: () => publishAndHandle(free, count),
+  })
+  await burdened.close()
+  await free.close()
   await pool.end()
   const thousands = rows.toLocaleString('en')
   return [
@@ -56,11 +53,39 @@ export const burden = async (setting: Setting): Promise<readonly Result[]> => {
       kind: 'duel',
       contest: `publish, handle and complete beside ${thousands} future events and ${thousands} dead letters`,
       rival: unburdened.name,
-      caveat: 'Buslane itself; measured before the rows came, so not in turn',
+      caveat: 'Buslane itself',
       unit: 'per second',
-      ours: after,
-      theirs: before,
       goal: 0.8,
+      ...found,
+    },
+  ]
+}
+
+/** The same beside a transaction that was opened before and stays open, as that of a backup: dead rows cannot be taken away. */
+export const snapshot = async (setting: Setting): Promise<readonly Result[]> => {
+  const servers = serversOf(setting)
+  const count = BESIDE_SNAPSHOT[setting.scale]
+  const open = await buslane.open(servers)
+  const pool = await freshPool(servers.databaseUrl)
+  const client = await pool.connect()
+  await publishAndHandle(open, Math.min(count, 5000)) // warms up
+  const without = await publishAndHandle(open, count)
+  await client.query('begin isolation level repeatable read')
+  await client.query(`select count(*) from ${SCHEMA}.events`)
+  const beside = await publishAndHandle(open, count)
+  await client.query('commit')
+  client.release()
+  await open.close()
+  await pool.end()
+  return [
+    {
+      kind: 'duel',
+      contest: `publish, handle and complete ${count.toLocaleString('en')} events beside an open transaction`,
+      rival: unburdened.name,
+      caveat: 'Buslane itself; once each, one after the other',
+      unit: 'per second',
+      ours: [beside],
+      theirs: [without],
     },
   ]
 }

@@ -22,7 +22,7 @@ const SLOW: Rate = {
 
 const FAST: Rate = {
   perSecond: 1000,
-  seconds: { quick: 0.3, normal: 3, full: 10 },
+  seconds: { quick: 0.3, normal: 2, full: 10 },
   quantiles: [
     ['p50', 0.5],
     ['p99', 0.99],

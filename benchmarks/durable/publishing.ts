@@ -6,14 +6,14 @@ import { rawTable } from './raw-table.ts'
 import { buslane } from './queues/buslane.ts'
 import { BULLMQ_SKIPPED, closeAll, openAll, type OpenSide, peersOf, serversOf } from './sides.ts'
 
-const SLICE_MS: Readonly<Record<Scale, number>> = { quick: 60, normal: 500, full: 1500 }
+const SLICE_MS: Readonly<Record<Scale, number>> = { quick: 60, normal: 400, full: 1000 }
 const RAW = 'bench_raw'
 
 interface Side {
   readonly name: string
   readonly caveat: string
   readonly goal?: number | undefined
-  rate(): Promise<number>
+  readonly rate: () => Promise<number>
 }
 
 interface Contest {

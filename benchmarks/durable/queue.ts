@@ -17,7 +17,7 @@ export interface DurableQueue {
 
 export type Handle = (n: number) => Promise<void> | void
 
-export interface Handling {
+interface Handling {
   /** Ends it, and waits until what was handled is written. */
   stop(): Promise<void>
   /** Settles if it ends by itself. Absent where it goes on whatever happens. */
@@ -30,7 +30,7 @@ export interface OpenQueue {
   /** What it offers to one caller who has many at once. */
   publishMany?(from: number, count: number): Promise<unknown>
   /** In the caller's transaction. */
-  publishIn?(client: pg.PoolClient, n: number): Promise<unknown>
+  readonly publishIn?: (client: pg.PoolClient, n: number) => Promise<unknown>
   /** Begins to handle what is there and what comes. */
   startHandling(handle: Handle): Promise<Handling>
   /** How many are stored. */

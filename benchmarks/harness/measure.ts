@@ -1,9 +1,10 @@
 /** One task, in the process that was made for it. See processes.ts. */
+import { gate } from '../gate/contests.ts'
 import { sections } from '../sections/index.ts'
 import type { Assignment } from './processes.ts'
 
 const { section, task, setting } = JSON.parse(process.argv[2]!) as Assignment
-const found = sections
+const found = [...sections, gate]
   .find(({ name }) => name === section)
   ?.tasks(setting.scale)
   .find(({ name }) => name === task)

@@ -9,8 +9,8 @@ export interface Options {
   /** Only tasks whose name contains this. */
   readonly only: string | undefined
   readonly profiles: boolean
-  /** Where the results go; `undefined`: they are printed only. */
-  readonly output: string | undefined
+  /** Whether the results are kept: those of a whole section, at a size that means something. */
+  readonly writes: boolean
 }
 
 /** What the caller asked for cannot be done: its message says what can. */
@@ -96,6 +96,6 @@ export const readOptions = (
     rounds: roundsFrom(values.rounds),
     only: values.only,
     profiles: values['cpu-prof'] === true,
-    output: scale === 'quick' || partial || values['no-write'] ? undefined : import.meta.dirname + '/..',
+    writes: scale !== 'quick' && !partial && values['no-write'] !== true,
   }
 }

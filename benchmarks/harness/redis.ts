@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis'
+import { UsageError } from './options.ts'
 
 export interface RedisServer {
   readonly url: string
@@ -18,7 +19,7 @@ export const findRedis = async (): Promise<RedisServer | undefined> => {
     const version = /redis_version:(\S+)/.exec(await redis.info('server'))?.[1] ?? 'of unknown version'
     return { url, version }
   } catch (cause) {
-    if (given) throw new Error(`The Redis of BUSLANE_BENCH_REDIS_URL (${url}) does not answer`, { cause })
+    if (given) throw new UsageError('The Redis of BUSLANE_BENCH_REDIS_URL does not answer', { cause })
     return undefined
   } finally {
     redis.disconnect()

@@ -16,11 +16,14 @@ interface RoundsOptions {
    * machine count for little.
    */
   readonly clock?: 'wall' | 'processor' | undefined
+  /** Instead of what the scale says, in milliseconds. */
+  readonly sliceMs?: number | undefined
+  readonly warmUpMs?: number | undefined
 }
 
 /** How long one side of a round takes, about. */
-const SLICE_MS: Readonly<Record<Scale, number>> = { quick: 4, normal: 50, full: 80 }
-const WARM_UP_MS: Readonly<Record<Scale, number>> = { quick: 10, normal: 250, full: 500 }
+const SLICE_MS: Readonly<Record<Scale, number>> = { quick: 4, normal: 40, full: 80 }
+const WARM_UP_MS: Readonly<Record<Scale, number>> = { quick: 10, normal: 200, full: 500 }
 
 const milliseconds: Readonly<Record<'wall' | 'processor', () => number>> = {
   wall: () => performance.now(),
@@ -31,7 +34,7 @@ const milliseconds: Readonly<Record<'wall' | 'processor', () => number>> = {
 }
 
 /** Warms a side up and finds out how many operations fill a slice, so that slow and fast sides take equally long. */
-const operationsOf = async (side: Contender, scale: Scale): Promise<number> => {
+const operationsOf = async (side: Contender, sliceMs: number, warmUpMs: number): Promise<number> => {
   const startedAt = performance.now()
   const { step = 1000 } = side
   let operations = step
@@ -39,11 +42,11 @@ const operationsOf = async (side: Contender, scale: Scale): Promise<number> => {
     const before = performance.now()
     await side.run(operations)
     const took = performance.now() - before
-    if (performance.now() - startedAt >= WARM_UP_MS[scale] && took > 0) {
-      const fitting = (operations * SLICE_MS[scale]) / took
+    if (performance.now() - startedAt >= warmUpMs && took > 0) {
+      const fitting = (operations * sliceMs) / took
       return Math.max(step, Math.round(fitting / step) * step)
     }
-    if (took < SLICE_MS[scale] / 2) operations *= 2
+    if (took < sliceMs / 2) operations *= 2
   }
 }
 
@@ -53,11 +56,11 @@ const operationsOf = async (side: Contender, scale: Scale): Promise<number> => {
  */
 export const inTurn = async (
   sides: readonly Contender[],
-  { scale, rounds, clock = 'wall' }: RoundsOptions,
+  { scale, rounds, clock = 'wall', sliceMs = SLICE_MS[scale], warmUpMs = WARM_UP_MS[scale] }: RoundsOptions,
 ): Promise<readonly (readonly number[])[]> => {
   const now = milliseconds[clock]
   const operations: number[] = []
-  for (const side of sides) operations.push(await operationsOf(side, scale))
+  for (const side of sides) operations.push(await operationsOf(side, sliceMs, warmUpMs))
   const found = sides.map((): number[] => [])
   const order = [...sides.keys()]
   // Round 0 meets the heap and the caches as the others do, and does not count.

@@ -57,7 +57,7 @@ export interface Curve extends Found {
 }
 
 /** What could not be measured here, and why. */
-export interface Skipped extends Found {
+interface Skipped extends Found {
   readonly kind: 'skipped'
   readonly of: string
   readonly reason: string

@@ -41,7 +41,7 @@ interface CommandRival {
   readonly name: string
   readonly caveat: string
   readonly goal?: number
-  prepare(): Promise<Execute>
+  readonly prepare: () => Promise<Execute>
 }
 
 const rivals: readonly CommandRival[] = [

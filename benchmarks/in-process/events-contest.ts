@@ -30,7 +30,7 @@ const ourselves = ({ name, shape }: OwnRival, otherwise: Shape): { rival: Rival;
 interface Pairing {
   readonly rivalName: string
   readonly goal: number | undefined
-  load(): Promise<{ readonly rival: Rival; readonly shape: Shape }>
+  readonly load: () => Promise<{ readonly rival: Rival; readonly shape: Shape }>
 }
 
 const pairingsOf = ({ against, againstOurselves, shape }: EventsContest): readonly Pairing[] => {

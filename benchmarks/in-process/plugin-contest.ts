@@ -1,7 +1,6 @@
 import type { Plugin } from '@buslane/core'
 import { type Contender, inTurn } from '../harness/rounds.ts'
 import type { Result, Task } from '../harness/section.ts'
-import { median } from '../harness/statistics.ts'
 import { buslane } from './buslane.ts'
 import { executing, buslaneCommands } from './commands-contest.ts'
 import { Handlers, type Shape } from './handlers.ts'
@@ -16,7 +15,7 @@ export interface PluginContest {
   readonly keeps?: number | undefined
   /** What the plugin may add to one handler call, in nanoseconds. */
   readonly atMostNs?: number | undefined
-  plugin(): Promise<Plugin>
+  readonly plugin: () => Promise<Plugin>
 }
 
 const sideWith = async (shape: PluginContest['shape'], plugins: readonly Plugin[]): Promise<Contender> => {
@@ -40,8 +39,7 @@ export const pluginTask = ({ name, shape, caveat, keeps, atMostNs, plugin }: Plu
         contest: `${name}: added to each handler call`,
         of: 'Buslane',
         unit: 'ns',
-        // A round on which the plugin seems to save time tells of noise.
-        values: median(added) < 0 ? [0] : added,
+        values: added,
         goal: atMostNs,
         caveat,
       },

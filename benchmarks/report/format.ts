@@ -17,9 +17,9 @@ const inUnit: Readonly<Record<Unit, (value: number) => string>> = {
   times: (value) => `${digits(value)} x`,
 }
 
-export const quantity = (value: number, unit: Unit): string => inUnit[unit](value)
+const quantity = (value: number, unit: Unit): string => inUnit[unit](value)
 
-export const spreadText = ({ lowest, highest }: Spread, unit: Unit): string =>
+const spreadText = ({ lowest, highest }: Spread, unit: Unit): string =>
   lowest === highest ? '' : `${quantity(lowest, unit)} to ${quantity(highest, unit)}`
 
 /** A result as the tables show it. */

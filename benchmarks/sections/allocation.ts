@@ -13,7 +13,7 @@ const threeSync: Shape = { handlers: 3, groups: 3, style: 'sync' }
 interface Operation {
   readonly contest: string
   readonly of: string
-  prepare(): Promise<Contender>
+  readonly prepare: () => Promise<Contender>
 }
 
 const ours = (contest: string, shape: Shape, verb: Verb): Operation => ({

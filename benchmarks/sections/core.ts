@@ -106,6 +106,6 @@ export const core: Section = {
   about:
     'Nanoseconds per event or command. Both sides of a line take turns in a process of their own and call the same handlers, and the count of their calls is checked. ' +
     'Publish and drain: a thousand publishes, then a wait until they are handled. Peers that wait for no promise are there to show what that costs.',
-  rounds: { quick: 2, normal: 9, full: 31 },
+  rounds: { quick: 2, normal: 9, full: 21 },
   tasks: () => [...contests.flatMap(tasksOf), ...commandTasks],
 }

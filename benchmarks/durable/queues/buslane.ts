@@ -62,7 +62,8 @@ const openBus = async (
   }
 }
 
-const queue = (variant: Variant): DurableQueue => ({
+/** A bus on the tables of a schema, dropped before. */
+export const queue = (variant: Variant): DurableQueue => ({
   name: variant.name,
   caveat: '',
   open: ({ databaseUrl }, begins = 'empty') =>

@@ -18,7 +18,7 @@ export const abxbus: Rival = {
       publish,
       publishAndWait: (n) => publish(n).now(),
       idle: async () => void (await bus.waitUntilIdle()),
-      close: async () => void (await bus.destroy()),
+      close: async () => bus.destroy(),
     }
   },
 }

@@ -23,7 +23,7 @@ export const bareAwaits: Rival = {
     return limit(async (count) => {
       for (let n = 0; n < count; n++) {
         const event = { payload: { n } }
-        for (const group of groups) await Promise.all(group.map((handler) => handler(event)))
+        for (const group of groups) await Promise.all(group.map((handler) => handler(event) as Promise<void>))
       }
     })
   },

@@ -1,6 +1,7 @@
 import type { AsyncContext } from './async-context.ts'
 import type { Clock } from './clock.ts'
 import type { CommandResult } from './command-result.ts'
+import type { CommandContext } from './context.ts'
 import { decode, type Definitions } from './definitions.ts'
 import { aborted, asBusError, BusError, describe, NestedWaitError } from './errors.ts'
 import type { Verdict } from './failure.ts'
@@ -15,6 +16,24 @@ import { parse } from './schema.ts'
 import type { SessionState } from './session.ts'
 import { isThenable } from './thenable.ts'
 import type { Timer } from './timers.ts'
+
+/**
+ * Is asked about each command that is executed, before its handler is called and outside of everything that is around it. `undefined`:
+ * it goes on. Else the handler is not called: what the promise resolves with is the command's value, what it rejects with its error.
+ * Stored commands are not asked about.
+ */
+export type CommandScreen = (command: CommandMessage, execution: CommandExecution) => Promise<unknown> | undefined
+
+/** A command that is about to be handled. */
+export interface CommandExecution {
+  readonly definition: AnyDefinition
+  /** The command as it was given, before it was upcast and parsed. */
+  readonly input: CommandMessage
+  /** What was given to `execute`. */
+  readonly options: ExecuteOptions
+  /** Its signal is raised when the call is over. What is written to `attempts` is in the result. */
+  readonly context: CommandContext & { attempts: number }
+}
 
 /** What executing needs of the bus around it. */
 export interface CommandsHost {
@@ -35,6 +54,8 @@ export interface CommandsHost {
   readonly maxNestedWaits: number
   commandSettled(call: HandlerCall, result: CommandResult<unknown>, durationMs: number): void
   readonly called: () => void
+  /** Asked about each command before its handler is called. */
+  readonly screen: CommandScreen | undefined
   /** Reports a failed attempt; answers what becomes of it. */
   attemptFailed(call: HandlerCall, error: unknown): Verdict
   checkQuiet(): void
@@ -81,6 +102,7 @@ class Execution {
   #startedAt = 0
   #settled = false
   #limit: Limit | undefined
+  #options: ExecuteOptions | undefined
 
   constructor(host: CommandsHost, commands: Commands, resolve: (result: CommandResult<unknown>) => void) {
     this.#host = host
@@ -109,7 +131,7 @@ class Execution {
       if (!this.#entry) {
         throw new BusError('NO_HANDLER', `Command '${command.type}' has no handler. Register one with bus.handle()`)
       }
-      if (options !== undefined) this.#watch(options)
+      if (options !== undefined) this.#watch((this.#options = options))
       if (this.#settled) return
       const plain = definition.schema === undefined && command.version === definition.version
       call.more.registration = this.#entry.registration
@@ -132,6 +154,24 @@ class Execution {
       call.details().input = call.message
       call.message = command
     }
+    const { screen } = this.#host
+    const screened = screen && this.#screened(screen, command)
+    if (screened) screened.then(this.#check, (error) => this.#refuse(error))
+    else this.#begin(command)
+  }
+
+  #screened(screen: CommandScreen, command: CommandMessage): Promise<unknown> | undefined {
+    const call = this.#call!
+    const input = (call.more!.input ?? command) as CommandMessage
+    try {
+      return screen(command, { context: call, input, definition: this.#definition!, options: this.#options ?? {} })
+    } catch (error) {
+      // oxlint-disable-next-line prefer-promise-reject-errors -- whatever the screen threw
+      return Promise.reject(error)
+    }
+  }
+
+  #begin(command: CommandMessage): void {
     if (this.#host.commandsObserved) this.#host.commandStarted(command)
     this.#attempt()
   }

@@ -1,7 +1,7 @@
 import { type AsyncContext, createAsyncContext } from './async-context.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { CommandResult } from './command-result.ts'
-import { Commands, type CommandsHost } from './commands.ts'
+import { Commands, type CommandScreen, type CommandsHost } from './commands.ts'
 import { Definitions } from './definitions.ts'
 import type { Delivery, Waiter } from './delivery.ts'
 import type { Dispatch, DispatchHost } from './dispatch.ts'
@@ -91,6 +91,7 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
   /** Some handler may listen to the events about commands. */
   hearsCommands: boolean
   decide: ((failure: Failure) => Decision) | undefined
+  screen: CommandScreen | undefined
   /** Who wants to be asked before anything is taken in. */
   readonly callers: Set<() => void> = new Set()
   /** What plugins have to say about the health of the bus. */

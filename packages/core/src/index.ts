@@ -84,6 +84,7 @@ export type { QueueCounts, QueueOptions, QueueStrategy } from './intake.ts'
 
 // Extending
 export type { HandlerRun, HandlerWrapper, Plugin, PluginHost, RunContext, WrappedHandler } from './plugin.ts'
+export type { CommandExecution, CommandScreen } from './commands.ts'
 export type { Burial, DeliveryLease } from './store-host.ts'
 export type { Signal, SignalAttributes, Signals } from './signals.ts'
 export { type Clock, type ClockTimer, systemClock } from './clock.ts'
@@ -110,6 +111,8 @@ export {
 // Persistence
 export type {
   Appended,
+  ApprovalQuery,
+  ApprovalStore,
   Claimed,
   ClaimedEvent,
   ClaimRequest,
@@ -125,6 +128,7 @@ export type {
   Inspectable,
   Lease,
   LoggedEvent,
+  NewApproval,
   NewDeadLetter,
   NewEvent,
   Page,
@@ -134,6 +138,7 @@ export type {
   Report,
   Reported,
   StoreCounts,
+  StoredApproval,
   StoredError,
   StoredEvent,
   StoredEventQuery,

@@ -12,6 +12,8 @@ export interface Persistence {
   readonly deadLetters?: DeadLetterStore | undefined
   /** An append-only record of what was published. */
   readonly eventLog?: EventLog | undefined
+  /** What commands wait for a person's yes, and what was decided. */
+  readonly approvals?: ApprovalStore | undefined
   /** For people and tools: what is in the store. */
   readonly inspect?: Inspectable | undefined
 }
@@ -412,6 +414,67 @@ export interface DeadLetterStore {
   replay(key: string, edit?: { readonly payload: string; readonly by: string }): Promise<'replayed' | 'gone'>
   /** Deletes. How many were there. */
   discard(keys: readonly string[]): Promise<number>
+}
+
+// -- approvals ------------------------------------------------------------------------------------------------------
+
+/** An approval as it is kept. What it means is for whoever writes the `record`. */
+export interface StoredApproval {
+  /** Unique for ever in its store: given by whoever adds it. */
+  readonly id: string
+  /** 1 when it is added, and one more with every update. */
+  readonly revision: number
+  /** What people search for; the rest is in the record. */
+  readonly status: string
+  readonly type: string
+  readonly sessionId: string
+  /** JSON, kept as it is, byte for byte. */
+  readonly record: string
+  /** Epoch ms of the store's clock, as both below. */
+  readonly addedAt: number
+  readonly updatedAt: number
+  /** When it was read. */
+  readonly readAt: number
+}
+
+export type NewApproval = Pick<StoredApproval, 'id' | 'status' | 'type' | 'sessionId' | 'record'>
+
+export interface ApprovalQuery {
+  readonly status?: string | undefined
+  readonly type?: string | undefined
+  readonly sessionId?: string | undefined
+  /** Default 100, at most 1,000. */
+  readonly limit?: number | undefined
+  /** `next` of the page before. */
+  readonly cursor?: string | undefined
+}
+
+/**
+ * Where approvals are kept, beside the event store. Every verb is one transaction, as there: an approval and the messages that follow
+ * from it are stored together, or neither is.
+ */
+export interface ApprovalStore {
+  readonly contract: 'approval-store/1'
+  /** Whether it survives the process. */
+  readonly durable: boolean
+  /** Keeps a new one and appends `then` to the event store. `exists`: one of that id is there; nothing was stored. */
+  add(approval: NewApproval, then: readonly NewEvent[]): Promise<'added' | 'exists'>
+  get(id: string): Promise<StoredApproval | undefined>
+  /** Oldest first. */
+  list(query?: ApprovalQuery): Promise<Page<StoredApproval>>
+  /**
+   * Replaces status and record, and appends `then` to the event store, if the approval still has this revision. *Concurrency*: of two
+   * updates of one revision one is `stale`, and nothing of it is stored.
+   */
+  update(
+    at: Pick<StoredApproval, 'id' | 'revision'>,
+    change: Pick<StoredApproval, 'status' | 'record'>,
+    then: readonly NewEvent[],
+  ): Promise<'updated' | 'stale'>
+  /** Deletes it if it still has this revision. */
+  discard(at: Pick<StoredApproval, 'id' | 'revision'>): Promise<'discarded' | 'stale'>
+  /** Calls back when one may have changed. A hint may be lost; it never fails the store. */
+  onHint?(listener: () => void): Disposable
 }
 
 // -- event log ------------------------------------------------------------------------------------------------------

@@ -1,16 +1,26 @@
 import type { Clock } from './clock.ts'
 import type { CommandResult } from './command-result.ts'
-import type { EventContext, HandlerContext } from './context.ts'
+import type { CommandScreen } from './commands.ts'
+import type { EventContext, EventHandler, HandlerContext } from './context.ts'
 import type { Engine } from './engine.ts'
 import { BusError, describe, invalid } from './errors.ts'
 import type { Decision, Failure } from './failure.ts'
 import type { HandlerCall } from './handler-call.ts'
 import type { PluginHooks } from './lifecycle.ts'
 import type { Logger } from './logger.ts'
-import type { AnyDefinition, CommandMessage, EventMessage, Message } from './message.ts'
+import {
+  type AnyDefinition,
+  BUS,
+  type CommandMessage,
+  type EventDefinition,
+  type EventMessage,
+  type Message,
+} from './message.ts'
 import type { Middleware } from './middleware.ts'
 import type { Observer } from './observer.ts'
+import type { HandlerOptions } from './options.ts'
 import type { Persistence } from './persistence.ts'
+import { registerEvent } from './registering.ts'
 import type { HandlerRegistration } from './registry.ts'
 import { keep, type Signals } from './signals.ts'
 import type { BusStats, HealthWarning } from './stats.ts'
@@ -51,6 +61,16 @@ export interface PluginHost {
    * Puts something around each run of a handler, outside of all middleware: cheaper than middleware, and knows the handler.
    */
   wrap(wrapper: HandlerWrapper): void
+  /** Holds commands back, or answers them itself. One plugin may: a second call throws. */
+  screen(screen: CommandScreen): void
+  /** As `bus.on`. */
+  on<Payload>(
+    definition: EventDefinition<Payload>,
+    handler: EventHandler<Payload>,
+    options: HandlerOptions & { readonly name: string },
+  ): Disposable
+  /** Whether somebody here handles events of this type: a handler of a pattern does not count. */
+  hears(type: string): boolean
   /** Raises the signal of a handler's run with this reason, and ends what the run waits for on this bus. */
   abort(context: HandlerContext, error: BusError): void
   /** As `bus.execute`. */
@@ -69,6 +89,8 @@ export interface PluginHost {
   publishSystem(event: EventMessage): void
   /** Stops (`false`) and resumes the claiming of a type from the store; nothing without a store. */
   gate(type: string, open: boolean): void
+  /** Something was stored past the bus, perhaps for later: looks at what is due, and when more will be. */
+  lookAtStore(): void
   /** What the bus keeps things in. */
   readonly persistence: Persistence
   readonly signals: Signals
@@ -138,6 +160,12 @@ export const installPlugins = (
           around: (kind, type, registration, run) => around(about(kind, type, registration), run as HandlerRun),
         })
       },
+      screen: (screen) => {
+        if (engine.screen) throw invalid(`Another plugin screens commands already; '${name}' cannot too`)
+        engine.screen = screen
+      },
+      on: (definition, handler, options) => registerEvent(engine, definition, BUS, handler, options),
+      hears: (type) => routing.heard.has(type),
       abort: (context, error) => {
         ;(context as HandlerCall).abort(error)
         engine.callAborted(context as HandlerCall, error)
@@ -148,6 +176,7 @@ export const installPlugins = (
       onHealth: (read) => void engine.warnings.add(read),
       publishSystem: (event) => engine.publishing.publishSystem(event, engine.definitions.of(event, 'event')),
       gate: (type, open) => engine.store?.gate(type, open),
+      lookAtStore: () => engine.store?.look(),
       persistence: engine.persistence,
       signals: engine.signals,
       clock,

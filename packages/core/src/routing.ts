@@ -113,10 +113,10 @@ export class Routing {
   readonly #observable: boolean
   readonly #ownRegistry: boolean
   /** Sessions that have handlers of their own. */
-  readonly #scoped = new Map<string, Set<Owner>>()
+  readonly #scoped = new Map<string, Set<{ forget(): void }>>()
   /** Kept here if the registry knows no patterns. */
   readonly #patterns = new Map<EventRegistration, (type: string) => boolean>()
-  /** How many handlers were registered for a type itself, in all scopes: patterns alone make nothing claimable. */
+  /** How many handlers were registered for a type itself, in all scopes: patterns alone make nothing claimable. Commands too. */
   readonly heard: Map<string, number> = new Map()
   readonly #heardInSessions = new Map<string, number>()
   /** Told that a type has its first handler, or lost its last, in the bus or in its sessions; or that those of the bus changed. */
@@ -195,7 +195,7 @@ export class Routing {
     this.#owners.set(registered.handler, owner)
     if (isPattern(type) && !isPatternHandlerRegistry(registry)) this.#patterns.set(registered, compilePattern(type))
     else registry.registerEventHandler(registered)
-    if (sessionId !== BUS) getOrMake(this.#scoped, sessionId, () => new Set<Owner>()).add(owner)
+    if (sessionId !== BUS) this.#scope(sessionId).add(owner)
     this.#hear(type, sessionId, 1)
     this.#forget(sessionId)
     owner.forget = () => {
@@ -236,12 +236,26 @@ export class Routing {
       }
     }
     Object.assign(entry, { name, registration: registered, handler: own, version: -1 })
+    const scoped = {
+      forget: () => {
+        if (entry.handler !== own) return
+        entry.handler = undefined
+        this.#hear(type, sessionId, -1)
+      },
+    }
+    if (sessionId !== BUS) this.#scope(sessionId).add(scoped)
+    this.#hear(type, sessionId, 1)
     const remove = (): void => {
       if (entry.handler !== own) return
-      entry.handler = undefined
+      scoped.forget()
+      this.#scoped.get(sessionId)?.delete(scoped)
       if (isRemovableHandlerRegistry(registry)) registry.unregister(registered)
     }
     return registration(name, remove, options.signal)
+  }
+
+  #scope(sessionId: string): Set<{ forget(): void }> {
+    return getOrMake(this.#scoped, sessionId, () => new Set())
   }
 
   unregisterSession(sessionId: string): void {

@@ -21,9 +21,10 @@ export const connectStore = (
   if (typeof persistence !== 'object' || persistence === null) {
     throw invalid('persistence must be what a persistence package makes, such as memoryPersistence()')
   }
-  const { events, deadLetters, eventLog } = persistence
+  const { events, deadLetters, eventLog, approvals } = persistence
   if (deadLetters) requireContract('persistence.deadLetters', deadLetters, 'dead-letter-store/1')
   if (eventLog) requireContract('persistence.eventLog', eventLog, 'event-log/1')
+  if (approvals) requireContract('persistence.approvals', approvals, 'approval-store/1')
   if (!events) return undefined
   requireContract('persistence.events', events, 'event-store/1')
   const { clock, logger, ageingMs, lanes, intake, routing, definitions } = engine
@@ -42,9 +43,9 @@ export const connectStore = (
     cancel: (timer) => engine.timers.cancel(timer),
     *handledTypes() {
       for (const definition of definitions.all()) {
-        const { kind, type, system } = definition
-        const heard = kind === 'event' ? routing.heard.has(type) : routing.command(type, BUS)
-        if (heard && !system) yield definition
+        const { kind, type, system, durable } = definition
+        const heard = routing.heard.has(type) || (kind === 'command' && routing.command(type, BUS))
+        if (heard && (!system || durable)) yield definition
       }
     },
     definition: (type) => definitions.get(type),

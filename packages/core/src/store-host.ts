@@ -170,4 +170,6 @@ export interface StoreRunner {
   handlersChanged(): void
   /** A slot or a place ahead has become free. */
   wanted(): void
+  /** Something was stored past this runner, perhaps for later. */
+  look(): void
 }

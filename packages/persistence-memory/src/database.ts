@@ -1,4 +1,5 @@
 import type { Clock } from '@buslane/core'
+import { ApprovalTable } from './approval-table.ts'
 import { transactionLost } from './errors.ts'
 import { EventTable } from './event-table.ts'
 import { Hints } from './hints.ts'
@@ -23,6 +24,7 @@ export class Database {
   readonly keys: IdempotencyKeys
   readonly letters: LetterTable | undefined
   readonly log: LogTable | undefined
+  readonly approvals: ApprovalTable = new ApprovalTable()
   readonly hints: Hints = new Hints()
   events: EventTable = new EventTable()
   #nextSeq = 1
@@ -41,7 +43,7 @@ export class Database {
     return this.#clock.now()
   }
 
-  /** The numbers of events, dead letters and the log come from here: none is ever used twice. */
+  /** The numbers of events, dead letters, approvals and the log come from here: none is ever used twice. */
   nextSeq(): number {
     return this.#nextSeq++
   }

@@ -1,4 +1,5 @@
 import {
+  type ApprovalStore,
   type Clock,
   type DeadLetterStore,
   type EventLog,
@@ -9,6 +10,7 @@ import {
   type StoreSettings,
   systemClock,
 } from '@buslane/core'
+import { MemoryApprovals } from './approvals.ts'
 import { Database } from './database.ts'
 import { MemoryDeadLetters } from './dead-letters.ts'
 import { invalidArgument } from './errors.ts'
@@ -55,6 +57,7 @@ export interface MemoryPersistence extends Persistence {
   readonly deadLetters: DeadLetterStore | undefined
   /** `undefined` unless `eventLog` was given. */
   readonly eventLog: EventLog | undefined
+  readonly approvals: ApprovalStore & Required<Pick<ApprovalStore, 'onHint'>>
   readonly inspect: Inspectable
   /** All that is committed, as plain JSON data: what a crash of every process would leave in a database. */
   snapshot(): MemorySnapshot
@@ -71,8 +74,8 @@ const WEEK_MS = 7 * 24 * 3_600_000
 const LOG_MAX_COUNT = 100_000
 
 /**
- * A store in memory with the semantics of a database: durable and scheduled events with leases, dead letters, and an event
- * log. For tests, for single processes that can lose what they hold, and as the reference for other stores.
+ * A store in memory with the semantics of a database: durable and scheduled events with leases, dead letters, approvals, and
+ * an event log. For tests, for single processes that can lose what they hold, and as the reference for other stores.
  *
  * - *Guarantees*: every verb is atomic, and in effect when it is called.
  * - *Concurrency*: several buses may share one instance; each is a worker of its own.
@@ -98,6 +101,7 @@ export const memoryPersistence = (options: MemoryPersistenceOptions = {}): Memor
     events: new MemoryEventStore(db, settings, codec),
     deadLetters: db.letters && new MemoryDeadLetters(db, db.letters),
     eventLog: db.log && new MemoryEventLog(db, db.log),
+    approvals: new MemoryApprovals(db),
     inspect: new MemoryInspect(db),
     snapshot: () => takeSnapshot(db),
     restore: (snapshot) => {

@@ -1,3 +1,4 @@
+import type { ApprovalRow } from './approval-table.ts'
 import type { Database } from './database.ts'
 import { invalidArgument } from './errors.ts'
 import { EventTable } from './event-table.ts'
@@ -17,6 +18,8 @@ export interface MemorySnapshot {
   readonly deadLetters: readonly LetterRow[]
   readonly idempotencyKeys: readonly KeyRecord[]
   readonly log: readonly LogRow[]
+  /** Not in snapshots of versions that knew none. */
+  readonly approvals?: readonly ApprovalRow[]
 }
 
 export const takeSnapshot = (db: Database): MemorySnapshot =>
@@ -27,6 +30,7 @@ export const takeSnapshot = (db: Database): MemorySnapshot =>
     deadLetters: [...(db.letters?.rows ?? [])],
     idempotencyKeys: [...db.keys],
     log: [...(db.log?.rows ?? [])],
+    approvals: [...db.approvals.rows],
   })
 
 /**
@@ -37,7 +41,7 @@ export const takeSnapshot = (db: Database): MemorySnapshot =>
  */
 export const restoreSnapshot = (db: Database, snapshot: MemorySnapshot): void => {
   if (snapshot?.format !== FORMAT) throw invalidArgument('The snapshot must be one that snapshot() made')
-  const { lastSeq, events, deadLetters, idempotencyKeys, log } = structuredClone(snapshot)
+  const { lastSeq, events, deadLetters, idempotencyKeys, log, approvals = [] } = structuredClone(snapshot)
   if (!db.letters && deadLetters.length > 0) {
     throw invalidArgument('The snapshot has dead letters, and this store keeps none: set deadLetters')
   }
@@ -46,6 +50,7 @@ export const restoreSnapshot = (db: Database, snapshot: MemorySnapshot): void =>
   db.letters?.restore(deadLetters)
   db.keys.restore(idempotencyKeys)
   db.log?.restore(log)
+  db.approvals.restore(approvals)
   const held: Row[] = []
   for (const { place, ...record } of events) {
     const row = rowOf(record)

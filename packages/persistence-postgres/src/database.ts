@@ -17,6 +17,7 @@ export interface Database {
   readonly deadLetters: Name
   readonly idempotency: Name
   readonly eventLog: Name
+  readonly approvals: Name
   /** Runs one statement as a transaction of its own; again, if the database says that it could not be serialised. */
   run<Row>(statement: RawBuilder<Row>): Promise<readonly Row[]>
   /** For running a statement on a connection of the caller's. */
@@ -37,6 +38,7 @@ export const createDatabase = (kysely: Kysely<unknown>, schema: string): Databas
     deadLetters: name('dead_letters'),
     idempotency: name('idempotency'),
     eventLog: name('event_log'),
+    approvals: name('approvals'),
     async run<Row>(statement: RawBuilder<Row>): Promise<readonly Row[]> {
       try {
         return (await retrying(() => statement.execute(own))).rows

@@ -1,5 +1,6 @@
-import type { EventStore, Inspectable, Persistence } from '@buslane/core'
+import type { ApprovalStore, EventStore, Inspectable, Persistence } from '@buslane/core'
 import { Kysely, PostgresDialect } from 'kysely'
+import { createApprovals } from './approvals.ts'
 import type { StoreContext } from './context.ts'
 import { createDeadLetters } from './dead-letters.ts'
 import { invalid } from './errors.ts'
@@ -45,6 +46,7 @@ export type PostgresOptions = PostgresSource &
 /** What a bus needs to keep durable and scheduled events in Postgres. */
 export interface PostgresPersistence extends Persistence {
   readonly events: EventStore
+  readonly approvals: ApprovalStore
   readonly inspect: Inspectable
   /** Frees the connections, as stopping the bus does. *Idempotent.* */
   close(): Promise<void>
@@ -83,6 +85,7 @@ export const createParts = ({
     events,
     deadLetters: deadLetters ? createDeadLetters(context) : undefined,
     eventLog: logs && createEventLog(context, logs),
+    approvals: createApprovals(context, events),
     inspect: createInspect(context),
     close: () => events.close(),
   }

@@ -12,6 +12,7 @@ export interface Tables {
   watermarks: WatermarksTable
   idempotency: IdempotencyTable
   event_log: EventLogTable
+  approvals: ApprovalsTable
 }
 
 /**
@@ -148,4 +149,18 @@ interface IdempotencyTable {
 export interface EventLogTable extends MessageColumns {
   position: Generated<string>
   logged_at: number
+}
+
+export interface ApprovalsTable {
+  id: string
+  /** They are listed in the order in which they came. */
+  key: Generated<string>
+  revision: number
+  status: string
+  type: string
+  session_id: string
+  /** JSON, byte for byte as it was given. */
+  record: string
+  added_at: number
+  updated_at: number
 }

@@ -4,4 +4,4 @@ export type { StoreHost, StoreRunner } from '../store-host.ts'
 // What plugins write beside it.
 export { fromJson, toJson } from './json-payload.ts'
 export { storedError } from './stored-error.ts'
-export { storeMessage } from './stored-message.ts'
+export { loadMessage, storeMessage } from './stored-message.ts'

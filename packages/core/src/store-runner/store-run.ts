@@ -142,6 +142,10 @@ export class StoreRun implements StoreRunner {
     this.#claimer.enable()
   }
 
+  look(): void {
+    this.#claimer.up()
+  }
+
   async pause(): Promise<number> {
     this.#claimer.disable()
     const released = this.#leases.giveBackWaiting()

@@ -1,11 +1,13 @@
 import type { Migration, MigrationProvider } from 'kysely/migration'
 import { first } from './0001-first.ts'
 import { lowWater } from './0002-low-water.ts'
+import { approvals } from './0003-approvals.ts'
 
 /** All migrations of one schema by name, oldest first. A name that was released never changes, nor does what it does. */
 const all = (schema: string): Record<string, Migration> => ({
   '0001-first': first(schema),
   '0002-low-water': lowWater(schema),
+  '0003-approvals': approvals(schema),
 })
 
 /**

@@ -7,6 +7,7 @@ const TIMES = {
   idempotency: ['expires_at'],
   event_log: ['logged_at'],
   watermarks: [],
+  approvals: ['added_at', 'updated_at'],
 } as const
 
 /** Order keys are times too, but for those that are a priority: smaller than any time. */

@@ -1,4 +1,4 @@
-import type { EventStore, Persistence, Report, Reported } from '@buslane/core'
+import type { ApprovalStore, EventStore, Persistence, Report, Reported } from '@buslane/core'
 import { runStore } from '@buslane/core/store-runner'
 import type { Journal } from './journal.ts'
 import type { Pauses } from './pauses.ts'
@@ -14,7 +14,7 @@ export function observedPersistence<P extends Persistence & { readonly events: E
   persistence: P,
   observation: Observation,
 ): P {
-  const { deadLetters } = persistence
+  const { deadLetters, approvals } = persistence
   const { pauses } = observation
   return {
     ...persistence,
@@ -24,6 +24,21 @@ export function observedPersistence<P extends Persistence & { readonly events: E
       replay: (key: string, edit?: { readonly payload: string; readonly by: string }) =>
         pauses.during('during-replay', () => deadLetters.replay(key, edit)),
     },
+    ...(approvals && { approvals: observedApprovals(approvals, pauses) }),
+  }
+}
+
+function observedApprovals(approvals: ApprovalStore, pauses: Pauses): ApprovalStore {
+  const around = async <Answer>(status: string, work: () => Promise<Answer>): Promise<Answer> => {
+    await pauses.at(`before-approval-${status}`)
+    const answer = await pauses.during(`during-approval-${status}`, work)
+    await pauses.at(`after-approval-${status}`)
+    return answer
+  }
+  return {
+    ...approvals,
+    add: (approval, then) => around('added', () => approvals.add(approval, then)),
+    update: (at, change, then) => around(change.status, () => approvals.update(at, change, then)),
   }
 }
 

@@ -15,6 +15,11 @@ export type PausePoint =
   | 'during-heartbeat'
   /** The tables are being made, in a transaction that is open. */
   | 'during-migration'
+  /**
+   * An approval is about to get this status, is being given it (whether that is committed is open), or has it, and whoever did it has not
+   * been told. `added`: it is new.
+   */
+  | `${'before' | 'during' | 'after'}-approval-${'added' | (string & {})}`
 
 /** The pause that a worker was started with, if any. Where it pauses it says so, and waits for ever. */
 export class Pauses {
