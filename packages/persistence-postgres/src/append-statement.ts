@@ -25,6 +25,13 @@ const MAX_KEPT_OF_LANE = 100
 /** What a time can be: 8.64e15 is the last that a `Date` can hold. */
 const MAX_TIME = 8.64e15
 
+interface InsertOptions {
+  readonly worker: string | undefined
+  readonly enterLater?: boolean
+  /** An expression that tells other processes. */
+  readonly hint?: RawBuilder<unknown> | undefined
+}
+
 /**
  * One statement that stores all events: only the steps that some event needs are in it. `enterLater`: all are stored as scheduled, and
  * lanes and low-water marks left alone.
@@ -32,7 +39,7 @@ const MAX_TIME = 8.64e15
 export const insertEvents = (
   { db, config }: StoreContext,
   events: readonly NewEvent[],
-  { worker, enterLater = false }: { readonly worker: string | undefined; readonly enterLater?: boolean },
+  { worker, enterLater = false, hint }: InsertOptions,
 ): { readonly statement: RawBuilder<InsertedRow>; readonly token: string } => {
   const token = randomUUID()
   const keyed = events.some(({ idempotencyKey }) => idempotencyKey !== undefined)
@@ -85,7 +92,7 @@ export const insertEvents = (
       ${NOW}::float8 as now,
       string_agg(key::text, ' ' order by key) as keys,
       string_agg(case when token is null then '-' when started then 's' else 'l' end, '' order by key) as leases,
-      ${keyed ? sql`json_agg(idempotency_key order by key)::text` : sql`null`} as idempotency_keys
+      ${keyed ? sql`json_agg(idempotency_key order by key)::text` : sql`null`} as idempotency_keys${hint ? sql`, ${hint} as hint` : sql``}
     from stored`
   return { statement, token }
 }

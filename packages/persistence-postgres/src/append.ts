@@ -14,16 +14,18 @@ export const append = async (
 ): Promise<readonly Appended[]> => {
   if (events.length === 0) return []
   for (const event of events) requireIndexable(event)
+  const isForOthers = events.some(({ due, keep, mine }) => due === undefined && keep === undefined && !mine)
+  const hint = isForOthers ? context.takeHint() : undefined
   const answers = await appendDistinct(
     context,
     events,
-    (batch) => insertEvents(context, batch, { worker }),
+    (batch) => insertEvents(context, batch, { worker, hint }),
     (statement) => context.db.run(statement),
   )
   const forOthers = answers.some(
     (answer, index) => answer.status === 'stored' && !answer.lease && isDue(answer) && !events[index]?.mine,
   )
-  if (forOthers) context.hint()
+  if (forOthers && !hint) context.hint()
   return answers
 }
 
