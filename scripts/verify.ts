@@ -99,6 +99,8 @@ interface Result extends Tally {
 
 /** The part of Vitest's JSON report that is read. */
 interface VitestReport {
+  /** `false` also if a file could not be loaded. */
+  readonly success: boolean
   readonly numPassedTests: number
   readonly numFailedTests: number
   readonly numPendingTests: number
@@ -139,6 +141,7 @@ function readResult(file: string, step: Step, status: number | null): Result {
     try {
       const report: unknown = JSON.parse(readFileSync(file, 'utf8'))
       found = step.counts === 'vitest' ? readVitest(report as VitestReport) : { ...found, ...(report as Tally) }
+      if (step.counts === 'vitest') ok &&= (report as VitestReport).success
     } catch (error) {
       console.error(`${step.name}: left no count`, error)
       ok = false

@@ -44,6 +44,13 @@ const ours: readonly Weighed[] = [
     caveat: 'without core',
   },
   {
+    name: '@buslane/approvals',
+    package: '@buslane/approvals',
+    code: `export * from '@buslane/approvals'`,
+    external: ['@buslane/core'],
+    caveat: 'without core',
+  },
+  {
     name: '@buslane/telemetry',
     package: '@buslane/telemetry',
     code: `export * from '@buslane/telemetry'`,

@@ -2,6 +2,8 @@ import type {
   AnyDefinition,
   CommandExecution,
   CommandMessage,
+  EventContext,
+  EventMessage,
   HealthWarning,
   Page,
   PayloadCodec,
@@ -20,6 +22,7 @@ import { MemoryRuns } from './memory-runs.ts'
 import type { ApprovalsOptions } from './options.ts'
 import { checkPolicy, isRequired } from './policy.ts'
 import { type ApprovalRecord, isFinal } from './record.ts'
+import { patiently } from './patience.ts'
 import { Requests } from './requests.ts'
 import { Runs } from './runs.ts'
 import { StoredKeeper } from './stored-keeper.ts'
@@ -256,7 +259,10 @@ export class ApprovalDesk implements Approvals {
         'approvals.persistence must have the event store of the bus, which runs what is approved: createBus({ persistence }) with the same',
       )
     }
-    bus.on(ApprovalDue, ({ payload }) => this.#expire(payload.approvalId), { name: 'approvals' })
+    // It must not be lost because the store is away for a moment: nothing else would tell who waits.
+    const expire = ({ payload }: EventMessage<{ readonly approvalId: string }>, { signal }: EventContext) =>
+      patiently(bus.clock, signal, () => this.#expire(payload.approvalId))
+    bus.on(ApprovalDue, expire, { name: 'approvals' })
     return new StoredKeeper({ approvals, events, hears: (type) => bus.hears(type), look: () => bus.lookAtStore() })
   }
 

@@ -42,13 +42,17 @@ export class Runs {
   readonly #undecided = new Map<string, (next: 'retry' | 'none') => void>()
   #observing: Disposable | undefined
   readonly #writing = new Set<Promise<void>>()
+  /** Aborted when the bus stops: what cannot be written then is not tried again. */
+  #stopping = new AbortController()
 
   constructor(host: RunsHost) {
     this.#host = host
   }
 
-  /** Resolves when all that was to be written is written. */
+  /** Resolves when all that was to be written is written, or cannot be now. */
   async settled(): Promise<void> {
+    this.#stopping.abort()
+    this.#stopping = new AbortController()
     while (this.#writing.size > 0) await Promise.all(this.#writing)
   }
 
@@ -156,8 +160,8 @@ export class Runs {
 
   /** Nobody waits for it, and nothing depends on it but what people see. */
   #write(id: string, next: Change): void {
-    const { keeper, logger } = this.#host
-    const written = change(keeper, id, next)
+    const { clock, keeper, logger } = this.#host
+    const written = patiently(clock, this.#stopping.signal, () => change(keeper, id, next))
       .then(
         (record) => record && this.#tell(record),
         (error: unknown) => logger.warn({ error, id }, `What became of approval ${id} could not be written down`),

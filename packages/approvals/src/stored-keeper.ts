@@ -132,7 +132,13 @@ const keptOf = ({ record: text, revision, addedAt, readAt }: StoredApproval): Ke
   const record = JSON.parse(text) as ApprovalRecord
   const { format, message, terms } = record
   if (format !== 1) {
-    throw new BusError('UNKNOWN_VERSION', `Approval ${message?.id} was written by a newer @buslane/approvals`)
+    throw new BusError(
+      'UNKNOWN_VERSION',
+      `Approval ${message?.id} was written by a newer @buslane/approvals. Deploy it here, too`,
+      {
+        retryable: false,
+      },
+    )
   }
   const { expiresInMs = Infinity } = terms
   return { record, revision, addedAt, readAt, isOverdue: readAt - addedAt >= expiresInMs }

@@ -277,6 +277,46 @@ describe('in a store', () => {
     expect(await at.desk.get('a')).toMatchObject({ state: { is: 'succeeded', attempt: 1 } })
   })
 
+  it('expires what is due while the store is away, once that is back', async () => {
+    const clock = new VirtualClock()
+    const persistence = memoryPersistence({ clock })
+    const { approvals } = persistence
+    let isAway = false
+    const flaky = {
+      ...bound(approvals),
+      get: (id: string) => (isAway ? Promise.reject(new Error('connection refused')) : approvals.get(id)),
+    }
+    await using at = await deskBus({ keeps: { ...persistence, approvals: flaky }, clock })
+    at.bus.handle(Hurried, () => {})
+    const result = at.bus.execute(Hurried(), { waitForApproval: true, approvalId: 'a' })
+    await clock.settle()
+    isAway = true
+    await clock.advance(70_000)
+    isAway = false
+    await clock.advance(5000)
+    expect(await result).toMatchObject({ error: { code: 'APPROVAL_EXPIRED' } })
+  })
+
+  it('writes down that a failure was the last one, once the store is back', async () => {
+    const clock = new VirtualClock()
+    const persistence = memoryPersistence({ clock })
+    const { approvals } = persistence
+    let updates = 0
+    const flaky = {
+      ...bound(approvals),
+      update: (...given: Parameters<typeof approvals.update>) =>
+        // The third says that the failure, which the second told of, was the last: its first tries are refused.
+        [4, 5, 6].includes(++updates) ? Promise.reject(new Error('connection refused')) : approvals.update(...given),
+    }
+    await using at = await deskBus({ keeps: { ...persistence, approvals: flaky }, clock })
+    at.bus.handle(Do, () => Promise.reject(new Error('no')))
+    await at.bus.execute(Do({ n: 1 }), { approvalId: 'a' })
+    await at.desk.approve('a', { by: 'ada' })
+    await clock.advance(5000)
+    expect(updates).toBeGreaterThan(6)
+    expect(await at.desk.get('a')).toMatchObject({ state: { is: 'failed', isFinal: true } })
+  })
+
   it('R-STOP-1 gives back what it aborts at stop: the next process finds it interrupted', async () => {
     const clock = new VirtualClock()
     const persistence = memoryPersistence({ clock })

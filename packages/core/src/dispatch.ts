@@ -86,8 +86,8 @@ export class Dispatch implements FrameHolder {
   #lease: DeliveryLease | undefined = undefined
   /** A handler is to be tried again after so long, and the store keeps the event meanwhile. */
   retryInMs: number | undefined = undefined
-  /** When a handler settled, if nothing has happened since: the next one starts then. Reading the clock costs as much as a call. */
-  #settledAt: number | undefined = undefined
+  /** When a handler settled, or 0 if something has happened since: the next one starts then. A look at the clock costs as much as a call. */
+  #settledAt = 0
   /** Waiting for the store to record the start. */
   #held = false
   #startHeld: ((ended: Unfinished | undefined) => void) | undefined = undefined
@@ -150,7 +150,7 @@ export class Dispatch implements FrameHolder {
     this.#groupFailed = false
     this.#cut = ended
     this.#lease = delivery.lease
-    this.#settledAt = undefined
+    this.#settledAt = 0
     this.retryInMs = undefined
     this.#outcomes = delivery.waiter === undefined && this.#lease === undefined ? undefined : []
     this.#records = this.#outcomes !== undefined || this.#host.observed
@@ -234,7 +234,9 @@ export class Dispatch implements FrameHolder {
     this.#yielded = true
     this.#host.yield(() => {
       if (!this.#yielded || this.delivery !== delivery) return
-      this.#goOn()
+      this.#yielded = false
+      this.#settledAt = 0
+      if (this.#asyncContext.enter(this, this.#advance)) this.#onSettled()
     })
     return false
   }
@@ -245,15 +247,11 @@ export class Dispatch implements FrameHolder {
     this.#yielded = true
     void valid.then((ok) => {
       if (!ok || !this.#yielded || this.delivery !== delivery) return
-      this.#goOn()
+      this.#yielded = false
+      this.#settledAt = 0
+      if (this.#asyncContext.enter(this, this.#advance)) this.#onSettled()
     })
     return false
-  }
-
-  #goOn(): void {
-    this.#yielded = false
-    this.#settledAt = undefined
-    if (this.#asyncContext.enter(this, this.#advance)) this.#onSettled()
   }
 
   /** Whether the handler has settled already. */
@@ -280,8 +278,8 @@ export class Dispatch implements FrameHolder {
   /** Whether whoever was told ended the event. */
   #announce(call: HandlerCall): boolean {
     this.#executing = true
-    call.details().startedAt = this.#settledAt ?? this.#host.clock.monotonic()
-    this.#settledAt = undefined
+    call.details().startedAt = this.#settledAt || this.#host.clock.monotonic()
+    this.#settledAt = 0
     this.#host.handlerStarted(call)
     this.#executing = false
     return call.ended
@@ -386,10 +384,9 @@ export class Dispatch implements FrameHolder {
     }
     if (!this.#records) return
     const { name, priority } = call.step!
-    const now = this.#host.clock.monotonic()
-    const durationMs = now - call.more!.startedAt
+    const durationMs = (this.#settledAt = this.#host.clock.monotonic()) - call.more!.startedAt
     this.#record(call.step!.index, { name, priority, attempts: call.attempts, durationMs, ...ending }, call)
-    if (!this.#host.observed) this.#settledAt = now
+    if (this.#host.observed) this.#settledAt = 0 // observers take time
   }
 
   #skipRest(): true {

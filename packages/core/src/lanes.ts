@@ -126,7 +126,7 @@ export class Lanes {
   }
 
   #laneOf(key: string | undefined): Lane {
-    let lane = key === undefined ? undefined : this.#lanes.get(key)
+    let lane = this.#lanes.get(key as string) // none has no key
     if (lane === undefined) {
       lane = { key, queue: new OrderedQueue(isGone), run: undefined }
       if (key !== undefined) this.#lanes.set(key, lane)
@@ -299,7 +299,7 @@ export class Lanes {
 
   #discard(lane: Lane): void {
     if (lane.key === undefined) return
-    if (this.#resting !== undefined) this.#lanes.delete(this.#resting.key!)
+    this.#lanes.delete(this.#resting?.key as string)
     this.#latest = this.#resting = lane
   }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { NewEvent } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
+import { textArray } from './array-literal.ts'
 import type { StoreContext } from './context.ts'
 import { type Database, NOW, PREPARED } from './database.ts'
 import { isUuid } from './ids.ts'
@@ -24,6 +25,13 @@ const MAX_KEPT_OF_LANE = 100
 /** What a time can be: 8.64e15 is the last that a `Date` can hold. */
 const MAX_TIME = 8.64e15
 
+interface InsertOptions {
+  readonly worker: string | undefined
+  readonly enterLater?: boolean
+  /** An expression that tells other processes. */
+  readonly hint?: RawBuilder<unknown> | undefined
+}
+
 /**
  * One statement that stores all events: only the steps that some event needs are in it. `enterLater`: all are stored as scheduled, and
  * lanes and low-water marks left alone.
@@ -31,7 +39,7 @@ const MAX_TIME = 8.64e15
 export const insertEvents = (
   { db, config }: StoreContext,
   events: readonly NewEvent[],
-  { worker, enterLater = false }: { readonly worker: string | undefined; readonly enterLater?: boolean },
+  { worker, enterLater = false, hint }: InsertOptions,
 ): { readonly statement: RawBuilder<InsertedRow>; readonly token: string } => {
   const token = randomUUID()
   const keyed = events.some(({ idempotencyKey }) => idempotencyKey !== undefined)
@@ -84,7 +92,7 @@ export const insertEvents = (
       ${NOW}::float8 as now,
       string_agg(key::text, ' ' order by key) as keys,
       string_agg(case when token is null then '-' when started then 's' else 'l' end, '' order by key) as leases,
-      ${keyed ? sql`json_agg(idempotency_key order by key)::text` : sql`null`} as idempotency_keys
+      ${keyed ? sql`json_agg(idempotency_key order by key)::text` : sql`null`} as idempotency_keys${hint ? sql`, ${hint} as hint` : sql``}
     from stored`
   return { statement, token }
 }
@@ -102,9 +110,10 @@ const given = (
   { enterLater, keyed }: { readonly enterLater: boolean; readonly keyed: boolean },
 ): RawBuilder<unknown> => {
   const { facets, of } = facetsOf(events)
-  const column = <Value>(value: (event: NewEvent) => Value): readonly Value[] => events.map(value)
+  const texts = (text: (event: NewEvent) => string | null): string => textArray(events.map(text))
   const hasLanes = events.some(({ lane }) => lane !== undefined)
-  // Read by every statement that inserts, whether this one has such events or not.
+  // Read by every statement that inserts, whether this one has such events or not. The offset keeps the planner from writing the clock's
+  // expression in place of each use of it: evaluated a dozen times for every row, it took longer than all the rest.
   return sql`${sql.raw(name)} as ${name === 'given' ? sql`materialized` : sql``} (
     select
       i.*, f.*, c.accepted_at, t.due_at, greatest(c.accepted_at, t.due_at) as base_at,
@@ -112,12 +121,12 @@ const given = (
       case when f.order_offset is null then f.priority
         else greatest(c.accepted_at, t.due_at)::float8 + f.order_offset end as order_key,
       ${enterLater ? sql`false` : sql`t.due_at <= c.accepted_at`} as due
-    from (select ${NOW} as accepted_at) c
+    from (select ${NOW} as accepted_at offset 0) c
     cross join unnest(
-      ${column(({ message }) => message.id)}::text[], ${column(({ message }) => message.sessionId)}::text[],
-      ${column(({ message }) => message.payload)}::text[], ${column(({ message }) => message.headers)}::text[]
-      ${hasLanes ? sql`, ${column(({ lane }) => lane ?? null)}::text[]` : sql``}
-      ${keyed ? sql`, ${column(({ idempotencyKey }) => idempotencyKey ?? null)}::text[]` : sql``}
+      ${texts(({ message }) => message.id)}::text[], ${texts(({ message }) => message.sessionId)}::text[],
+      ${texts(({ message }) => message.payload)}::text[], ${texts(({ message }) => message.headers)}::text[]
+      ${hasLanes ? sql`, ${texts(({ lane }) => lane ?? null)}::text[]` : sql``}
+      ${keyed ? sql`, ${texts(({ idempotencyKey }) => idempotencyKey ?? null)}::text[]` : sql``}
       ${facets.length > 1 ? sql`, ${of}::int[]` : sql``}
     ) with ordinality as i(
       id, session_id, payload, headers ${hasLanes ? sql`, lane` : sql``} ${keyed ? sql`, idempotency_key` : sql``}

@@ -14,16 +14,18 @@ export const append = async (
 ): Promise<readonly Appended[]> => {
   if (events.length === 0) return []
   for (const event of events) requireIndexable(event)
+  const isForOthers = events.some(({ due, keep, mine }) => due === undefined && keep === undefined && !mine)
+  const hint = isForOthers ? context.takeHint() : undefined
   const answers = await appendDistinct(
     context,
     events,
-    (batch) => insertEvents(context, batch, { worker }),
+    (batch) => insertEvents(context, batch, { worker, hint }),
     (statement) => context.db.run(statement),
   )
   const forOthers = answers.some(
     (answer, index) => answer.status === 'stored' && !answer.lease && isDue(answer) && !events[index]?.mine,
   )
-  if (forOthers) context.hint()
+  if (forOthers && !hint) context.hint()
   return answers
 }
 
@@ -155,13 +157,17 @@ const duplicateOfFirst = (
   return { status: 'duplicate', id }
 }
 
+/** Whatever its characters are. */
+const isShort = (text: string | undefined): boolean => text === undefined || text.length <= MAX_KEY_BYTES / 3
+
 const requireIndexable = ({ lane, idempotencyKey, message }: NewEvent): void => {
+  if (isShort(lane) && isShort(idempotencyKey) && isShort(message.type)) return
   for (const [name, text] of [
     ['lane', lane],
     ['idempotencyKey', idempotencyKey],
     ['type', message.type],
   ] as const) {
-    if (text === undefined || text.length <= MAX_KEY_BYTES / 4 || Buffer.byteLength(text) <= MAX_KEY_BYTES) continue
+    if (text === undefined || Buffer.byteLength(text) <= MAX_KEY_BYTES) continue
     throw new BusError(
       'INVALID_ARGUMENT',
       `The ${name} of '${message.type}' is longer than ${MAX_KEY_BYTES} bytes of UTF-8`,

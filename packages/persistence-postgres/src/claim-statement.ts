@@ -50,7 +50,7 @@ export interface ClaimedRest {
 
 /** What is read of each candidate. */
 const candidate = sql`e.key, e.order_key, e.type, e.version, e.begun,
-  e.expires_at <= ${NOW} and e.handlers is null as expired`
+  e.expires_at is not null and e.expires_at <= ${NOW} and e.handlers is null as expired`
 
 /** What is read of each claimed event. */
 const CLAIMED = [

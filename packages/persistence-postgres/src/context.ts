@@ -1,3 +1,4 @@
+import type { RawBuilder } from 'kysely'
 import type { Database } from './database.ts'
 import type { StoreConfig } from './options.ts'
 import type { RunIn } from './transaction.ts'
@@ -6,6 +7,8 @@ import type { RunIn } from './transaction.ts'
 export interface Notifications {
   /** One statement without parameters that tells everybody who listens. It takes effect with the commit. */
   readonly notify: string
+  /** What it tells it on. */
+  readonly channel: string
   onHint(listener: () => void): Disposable
   close(): Promise<void>
 }
@@ -16,6 +19,11 @@ export interface StoreContext {
   readonly config: StoreConfig
   /** Says, soon and at most once at a time, that there is work that another process could do. */
   hint(): void
+  /**
+   * As {@link hint}, by an expression for a statement that is about to run: the hint comes with its commit, and costs no round trip. Once:
+   * `undefined` while hints have to keep their distance, or are off.
+   */
+  takeHint(): RawBuilder<unknown> | undefined
   /** As {@link hint}, with the commit of the transaction that `run` runs in. */
   hintIn(run: RunIn): Promise<void>
   /** How many claims in a row found no named lane with work. */

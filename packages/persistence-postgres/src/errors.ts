@@ -18,7 +18,7 @@ export type PostgresErrorCode = (typeof PostgresErrorCode)[keyof typeof Postgres
 
 /** Serialization failure and deadlock: the transaction was rolled back for the sake of others and may simply run again. */
 const RUN_AGAIN = new Set(['40001', '40P01'])
-const MAX_RUNS = 10
+const MAX_RUNS = 25
 const MAX_PAUSE_MS = 100
 
 /**

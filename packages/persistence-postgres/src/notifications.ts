@@ -52,6 +52,7 @@ export const createNotifications = (makeClient: MakeListeningClient, schema: str
 
   return {
     notify: `notify ${channel}`,
+    channel,
     onHint(listener) {
       const own = (): void => listener()
       listeners.add(own)

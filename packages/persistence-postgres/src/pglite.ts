@@ -54,9 +54,9 @@ export const pglitePersistence = (options: PgliteOptions = {}): PostgresPersiste
 /** A database that is opened when it is first used, and again after it was closed. */
 class EmbeddedDatabase implements Notifications {
   readonly notify: string
+  readonly channel: string
   readonly #dataDir: string | undefined
   readonly #schema: string
-  readonly #channel: string
   readonly #listeners = new Set<() => void>()
   #opened: Promise<Opened> | undefined
   /** Resolves when what was opened before is closed: the folder cannot be opened sooner. */
@@ -65,8 +65,8 @@ class EmbeddedDatabase implements Notifications {
   constructor(dataDir: string | undefined, schema: string) {
     this.#dataDir = dataDir
     this.#schema = schema
-    this.#channel = channelOf(schema)
-    this.notify = `notify ${this.#channel}`
+    this.channel = channelOf(schema)
+    this.notify = `notify ${this.channel}`
   }
 
   /** As Kysely wants it. */
@@ -126,7 +126,7 @@ class EmbeddedDatabase implements Notifications {
       pglite = new PGlite(this.#dataDir === undefined ? {} : { dataDir: this.#dataDir })
       await pglite.waitReady
       await this.#endLeases(pglite)
-      await pglite.listen(this.#channel, () => {
+      await pglite.listen(this.channel, () => {
         for (const listener of this.#listeners) listener()
       })
       return { pglite, lock }

@@ -15,7 +15,9 @@ export interface PostgresPool {
   connect(): Promise<PooledClient>
   end(): Promise<void>
   on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'connect', listener: (client: PooledClient) => void): unknown
   off?(event: 'error', listener: (error: Error) => void): unknown
+  off?(event: 'connect', listener: (client: PooledClient) => void): unknown
 }
 
 /**
@@ -28,6 +30,7 @@ export const safePool = (pool: PostgresPool): { readonly pool: KyselyPool; reado
   // and whoever needs the database learns of it if that fails, too.
   const ignore = (): void => {}
   pool.on('error', ignore)
+  pool.on('connect', hear)
   const statements = new PreparedStatements()
   const failovers = new Failovers()
   const connect = async (): Promise<PooledClient> => {
@@ -37,8 +40,12 @@ export const safePool = (pool: PostgresPool): { readonly pool: KyselyPool; reado
       client.release(true)
     }
   }
+  const release = (): void => {
+    pool.off?.('error', ignore)
+    pool.off?.('connect', hear)
+  }
   const kyselyPool = { connect, end: () => Promise.resolve() }
-  return { pool: kyselyPool as unknown as KyselyPool, release: () => pool.off?.('error', ignore) }
+  return { pool: kyselyPool as unknown as KyselyPool, release }
 }
 
 /** Knows which connections were made before one was found to be read-only. */
@@ -61,14 +68,21 @@ class Failovers {
 /** Clients whose errors are heard. */
 const heard = new WeakSet<PooledClient>()
 
+/**
+ * The pool listens to idle clients only: one that breaks between two statements would end the process. Whoever sends the next statement is
+ * told. A new one is heard from the moment when it is connected: what ends it may have arrived in the same packet, and comes before
+ * anybody who waits for the client can act.
+ */
+const hear = (client: PooledClient): void => {
+  if (!heard.has(client)) client.on?.('error', () => {})
+  heard.add(client)
+}
+
 const guarded = (
   client: PooledClient,
   { statements, failovers }: { readonly statements: PreparedStatements; readonly failovers: Failovers },
 ): PooledClient => {
-  // The pool listens to idle clients only. One that breaks between two statements would end the process; whoever sends the next
-  // statement is told.
-  if (!heard.has(client)) client.on?.('error', () => {})
-  heard.add(client)
+  hear(client)
   return {
     async query(...query: unknown[]) {
       try {

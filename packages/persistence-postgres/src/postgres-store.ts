@@ -40,12 +40,14 @@ export const createPostgresStore = (
   let hinting = false
   let hintAgain = false
   let hintsSent = Promise.resolve()
-  const sendHints = async (): Promise<void> => {
+  const sendHints = async (isSent: boolean): Promise<void> => {
     if (!notify) return
+    let isDue = !isSent
     do {
       hintAgain = false
       // A lost hint costs one poll: trouble with the database is told by whatever else is asked of it.
-      await db.run(notify).catch(() => {})
+      if (isDue) await db.run(notify).catch(() => {})
+      isDue = true
       await delay(HINT_GAP_MS)
     } while (hintAgain)
     hinting = false
@@ -57,8 +59,14 @@ export const createPostgresStore = (
       hintAgain = true
       if (!hinting && notify) {
         hinting = true
-        hintsSent = sendHints()
+        hintsSent = sendHints(false)
       }
+    },
+    takeHint() {
+      if (hinting || !notifications) return undefined
+      hinting = true
+      hintsSent = sendHints(true)
+      return sql`pg_notify(${notifications.channel}::text, '')`
     },
     async hintIn(run) {
       if (notify) await run(notify)

@@ -1,5 +1,6 @@
 import type { Lease, Progress, Report, StoredError } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
+import { keyArray } from './array-literal.ts'
 import type { StoreContext } from './context.ts'
 import { CLOCK, type Database, NOW, PREPARED } from './database.ts'
 import { firstOfLane } from './claim-lanes.ts'
@@ -21,12 +22,12 @@ export const selectReported = (isOvertaken: RawBuilder<boolean>): RawBuilder<unk
 
 /** The subselect hides how many there are: many constants look dearer than reading the whole table, which is full of others. */
 export const keyIn = (keys: readonly string[]): RawBuilder<boolean> =>
-  sql`e.key = any(array(select unnest(${keys}::bigint[])))`
+  sql`e.key = any(array(select unnest(${keyArray(keys)}::bigint[])))`
 
 /** Those of them whose rows nobody has locked. */
 const keyUnlocked = (db: Database, keys: readonly string[]): RawBuilder<boolean> => sql`
   e.key = any(array(
-    select u.key from ${db.events} u where u.key = any(array(select unnest(${keys}::bigint[]))) for update skip locked))`
+    select u.key from ${db.events} u where u.key = any(array(select unnest(${keyArray(keys)}::bigint[]))) for update skip locked))`
 
 /**
  * Whether the row is leased as it is said to be. What one claim gave has one token. Else an event and its token are compared as one

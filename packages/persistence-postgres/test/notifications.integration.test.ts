@@ -138,3 +138,18 @@ const wrapped = (pool: pg.Pool) => ({
   end: () => pool.end(),
   on: () => undefined,
 })
+
+it('R-DUR-10 a lone append carries its hint in its own commit, and those that follow at once are hinted too', async () => {
+  const { store, watcher, name } = await setUp((application) => ({ pool: poolOf(application, 2) }))
+  await store.open()
+  using hints = listen(store)
+  await hints.next()
+  const before = hints.heard()
+  await store.append([newEvent()], undefined)
+  await until(() => hints.heard() === before + 1)
+  // What the one connection that was used has run last is the append itself.
+  const ran = (await backends(watcher, name)).filter((query) => !/^listen/i.test(query))
+  expect(ran.filter((query) => /^notify/i.test(query.trim()))).toEqual([])
+  await Promise.all(Array.from({ length: 5 }, () => store.append([newEvent()], undefined)))
+  await until(() => hints.heard() > before + 1)
+})

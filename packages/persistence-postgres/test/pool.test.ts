@@ -5,7 +5,7 @@ const failure = (code: string): Error => Object.assign(new Error(code), { code }
 
 /** A pool whose one client answers with what `answer` does, and notes what became of it. */
 const fakePool = (answer: (query: readonly unknown[]) => unknown) => {
-  const listeners: ((error: Error) => void)[] = []
+  const listeners: { readonly event: string; readonly listener: (about: never) => void }[] = []
   const released: unknown[] = []
   const asked: (readonly unknown[])[] = []
   const client: PooledClient = {
@@ -18,8 +18,12 @@ const fakePool = (answer: (query: readonly unknown[]) => unknown) => {
   const pool: PostgresPool = {
     connect: () => Promise.resolve(client),
     end: () => Promise.resolve(),
-    on: (_event, listener) => listeners.push(listener),
-    off: (_event, listener) => listeners.splice(listeners.indexOf(listener), 1),
+    on: (event: string, listener: (about: never) => void) => listeners.push({ event, listener }),
+    off: (event: string, listener: (about: never) => void) =>
+      listeners.splice(
+        listeners.findIndex((one) => one.event === event && one.listener === listener),
+        1,
+      ),
   }
   return { pool, released, asked, listeners }
 }
@@ -64,8 +68,8 @@ it('C-66 does not use a connection that was idle when another turned out to be r
 it('hears the errors of idle connections until it is released', () => {
   const { pool, listeners } = fakePool(() => undefined)
   const { release } = safePool(pool)
-  expect(listeners).toHaveLength(1)
-  expect(() => listeners[0]!(new Error('gone'))).not.toThrow()
+  expect(listeners.map(({ event }) => event)).toEqual(['error', 'connect'])
+  expect(() => listeners[0]!.listener(new Error('gone') as never)).not.toThrow()
   release()
   expect(listeners).toEqual([])
 })
@@ -98,3 +102,14 @@ it.for(['26000', '42P05', '0A000'])(
     expect(asked).toHaveLength(3)
   },
 )
+
+it('C-65 hears the errors of a connection from the moment when it is made, once', async () => {
+  const heard: string[] = []
+  const { pool, listeners } = fakePool(() => undefined)
+  const client: PooledClient = { query: () => undefined, on: (event) => heard.push(event), release: () => {} }
+  const safe = safePool({ ...pool, connect: () => Promise.resolve(client) })
+  for (const { listener } of listeners.filter(({ event }) => event === 'connect')) listener(client as never)
+  expect(heard).toEqual(['error'])
+  await safe.pool.connect()
+  expect(heard).toEqual(['error'])
+})

@@ -17,6 +17,7 @@ import { tellGivenUp } from './given-up.ts'
 import { HandledTypes } from './handled-types.ts'
 import { Later } from './later.ts'
 import { Leases } from './leases.ts'
+import { LostAnswers } from './lost-answers.ts'
 import { Reporter } from './reporter.ts'
 import { noCounts } from './run-counts.ts'
 import { namesOf } from './stored-delivery.ts'
@@ -40,12 +41,11 @@ export class StoreRun implements StoreRunner {
   readonly #later: Later
   readonly #log: EventLogWriter | undefined
   readonly #leases: Leases
+  readonly #lost: LostAnswers
   readonly #arrivals: Arrivals
   readonly #counts = noCounts()
   /** Why the store refused the last report that it refused, and when that was logged. */
   #refusal = { why: '', loggedAt: -Infinity }
-  /** Set while leases are compared with what is known here: nothing new is leased meanwhile. */
-  #comparing: Promise<void> | undefined = undefined
 
   constructor(store: EventStore, bus: StoreHost) {
     const { batchSize, parallelAppends } = store.settings
@@ -60,7 +60,7 @@ export class StoreRun implements StoreRunner {
       batchSize,
       parallelAppends,
       landed: () => nextTurn(() => bus.checkQuiet()),
-      append: async (events) => this.#count(await this.#leasing(() => store.append(events, connection.worker))),
+      append: async (events) => this.#count(await this.#lost.leasing(() => store.append(events, connection.worker))),
     })
     this.#reporter = new Reporter({
       batchSize,
@@ -92,16 +92,22 @@ export class StoreRun implements StoreRunner {
           this.#counts.rescued += rescued
           for (const one of givenUp) tellGivenUp(one, bus)
         },
-        rested: () => void this.#renews(),
+        rested: () => void this.#lost.renews(),
       },
       connection,
     )
     const parts = { store, bus, connection, reporter: this.#reporter, claimer: this.#claimer, counts: this.#counts }
     const arriving = new Set<Promise<unknown>>()
-    this.#leases = new Leases({ ...parts, arriving, renews: () => this.#renews() })
+    this.#leases = new Leases({ ...parts, arriving, renews: () => this.#lost.renews() })
     const { codec } = store
     const release = (lease: Lease): void => this.#send({ kind: 'release', lease })
     this.#arrivals = new Arrivals({ ...parts, leases: this.#leases, codec, release }, arriving)
+    this.#lost = new LostAnswers({
+      ...parts,
+      arriving,
+      leases: this.#leases,
+      isBusy: () => this.#arrivals.reading + this.#appender.pending > 0 || this.#claimer.busy,
+    })
   }
 
   // -- what the bus calls ---------------------------------------------------------------------------------------------
@@ -372,7 +378,7 @@ export class StoreRun implements StoreRunner {
   async #claim(request: ClaimRequest): Promise<Claimed> {
     this.#arrivals.claiming()
     try {
-      const claimed = await this.#leasing(() => this.store.claim(request))
+      const claimed = await this.#lost.leasing(() => this.store.claim(request))
       await this.#appender.landedBefore(claimed.events)
       return claimed
     } catch (error) {
@@ -383,65 +389,8 @@ export class StoreRun implements StoreRunner {
 
   // -- trouble --------------------------------------------------------------------------------------------------------
 
-  /** What it leases is lost to sight when the answer is. */
-  async #leasing<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    while (this.#comparing) await this.#comparing
-    let late = false
-    const asked = this.#connection.call(() => {
-      const answer = ask()
-      // It was given up on, and has leased something since.
-      answer.then(() => late && this.#doubt(), noop)
-      return answer
-    })
-    const { pending } = this.#arrivals
-    pending.add(asked)
-    try {
-      return await asked
-    } catch (error) {
-      late = true
-      if (!isFinal(error)) this.#connection.doubt()
-      throw error
-    } finally {
-      pending.delete(asked)
-    }
-  }
-
-  /** Whether this worker gives way to a new one, now that nothing here depends on it. */
-  #renews(): boolean {
-    const { isDoubtful, isUp, worker } = this.#connection
-    const inUse = this.#leases.inUse || this.#arrivals.reading + this.#appender.pending > 0
-    if (!isDoubtful || !isUp || worker === undefined || inUse || this.#claimer.busy) return false
-    void this.#connection.renew().catch(noop)
-    return true
-  }
-
-  #doubt(): void {
-    this.#connection.doubt()
-    if (!this.#renews()) void this.#compare().catch(noop)
-  }
-
-  /** Gives back what is leased to this worker and unknown here, when nothing that leases is under way. */
-  async #compare(): Promise<void> {
-    const { store } = this
-    const { isDoubtful, isUp, worker } = this.#connection
-    if (!store.releaseUnknown || !isDoubtful || !isUp || worker === undefined || this.#comparing) return
-    const compared = Promise.withResolvers<void>()
-    this.#comparing = compared.promise
-    try {
-      await this.#leases.landed()
-      const { known } = this.#leases
-      const released = await this.#connection.call(() => store.releaseUnknown!(worker, known))
-      this.#connection.trust(worker)
-      if (released > 0) this.#claimer.wake()
-    } finally {
-      this.#comparing = undefined
-      compared.resolve()
-    }
-  }
-
   #up(): void {
-    if (this.#renews()) return
-    void this.#compare().catch(noop)
+    if (this.#lost.makeGood()) return
     this.#claimer.up()
     this.#log?.up()
     void this.#later.storeAll((event) => this.#appender.append(event)).catch(noop)

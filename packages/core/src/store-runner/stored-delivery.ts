@@ -310,7 +310,10 @@ export class StoredDelivery implements DeliveryLease {
   #unknownHere(plan: Plan): string | undefined {
     const recorded = this.#recorded
     if (!recorded) return plan.length === 0 ? 'any' : undefined
-    const known = new Set(namesOf(plan))
+    const names = namesOf(plan)
+    // What it has had from the start: nearly always.
+    if (recorded.length === names.length && recorded.every((name, index) => name === names[index])) return undefined
+    const known = new Set(names)
     const { sessionId } = this.delivery.message
     return recorded.find((name) => {
       const status = this.#progress.get(name)?.status

