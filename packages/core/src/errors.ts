@@ -16,6 +16,8 @@ export const ErrorCode = {
   HANDLER_PUBLISH_LIMIT: 'HANDLER_PUBLISH_LIMIT',
   /** A second command handler was registered for one type in one scope. */
   HANDLER_EXISTS: 'HANDLER_EXISTS',
+  /** A transaction that has not ended uses the idempotency key, so it is not known yet whether this is a duplicate. Publish again later. */
+  IDEMPOTENCY_KEY_LOCKED: 'IDEMPOTENCY_KEY_LOCKED',
   /** An argument or option is not what it must be; the message names it. */
   INVALID_ARGUMENT: 'INVALID_ARGUMENT',
   /** A payload did not pass its schema; see `issues`. */

@@ -28,6 +28,8 @@ const MAX_TIME = 8.64e15
 interface InsertOptions {
   readonly worker: string | undefined
   readonly enterLater?: boolean
+  /** How long it waits for a transaction that uses one of its idempotency keys; `undefined`: as long as that lasts. */
+  readonly keyWaitMs?: number | undefined
   /** An expression that tells other processes. */
   readonly hint?: RawBuilder<unknown> | undefined
 }
@@ -39,7 +41,7 @@ interface InsertOptions {
 export const insertEvents = (
   { db, config }: StoreContext,
   events: readonly NewEvent[],
-  { worker, enterLater = false, hint }: InsertOptions,
+  { worker, enterLater = false, keyWaitMs, hint }: InsertOptions,
 ): { readonly statement: RawBuilder<InsertedRow>; readonly token: string } => {
   const token = randomUUID()
   const keyed = events.some(({ idempotencyKey }) => idempotencyKey !== undefined)
@@ -64,9 +66,16 @@ export const insertEvents = (
   // Whoever inserts a key first has it: the unique index makes the other wait for the commit, and then find it taken. Sorted, so
   // that two appends with the same keys do not wait for each other.
   if (keyed) {
+    // Until the end of this statement, which is its transaction. It is set before the first key is waited for: the keys are sorted.
+    const limited = keyWaitMs !== undefined
+    if (limited)
+      steps.push(
+        sql`patience as materialized (select set_config('lock_timeout', ${String(keyWaitMs)}::text, true) as ms)`,
+      )
     steps.push(sql`keys as (
       insert into ${db.idempotency} (key, id)
-      select idempotency_key, id from given where idempotency_key is not null order by idempotency_key
+      select idempotency_key, id from given ${limited ? sql`cross join patience` : sql``}
+      where idempotency_key is not null ${limited ? sql`and ms is not null` : sql``} order by idempotency_key
       on conflict do nothing
       returning key)`)
   }

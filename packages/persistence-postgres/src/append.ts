@@ -1,7 +1,8 @@
-import { type Appended, BusError, type NewEvent } from '@buslane/core'
+import { type Appended, BusError, isBusError, type NewEvent } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
 import type { StoreContext } from './context.ts'
 import { insertEvents, type InsertedRow, whole } from './append-statement.ts'
+import { sqlState } from './errors.ts'
 import { type RunIn, runIn } from './transaction.ts'
 
 /** Longer ones do not fit an index page. */
@@ -16,11 +17,19 @@ export const append = async (
   for (const event of events) requireIndexable(event)
   const isForOthers = events.some(({ due, keep, mine }) => due === undefined && keep === undefined && !mine)
   const hint = isForOthers ? context.takeHint() : undefined
+  // The caller, whose lease is as long, must not take a wait for somebody's transaction for a database that is away.
+  const keyWaitMs = Math.max(1, Math.floor(context.config.settings.leaseMs / 2))
   const answers = await appendDistinct(
     context,
     events,
-    (batch) => insertEvents(context, batch, { worker, hint }),
-    (statement) => context.db.run(statement),
+    (batch) => insertEvents(context, batch, { worker, hint, keyWaitMs }),
+    async (statement) => {
+      try {
+        return await context.db.run(statement)
+      } catch (error) {
+        throw isLockTimeout(error) ? keyLocked(events, keyWaitMs, error) : error
+      }
+    },
   )
   const forOthers = answers.some(
     (answer, index) => answer.status === 'stored' && !answer.lease && isDue(answer) && !events[index]?.mine,
@@ -43,6 +52,23 @@ export const appendIn = async (context: StoreContext, transaction: unknown, even
   if (!answer) throw new Error('an append without an answer')
   if (answer.status === 'stored' && isDue(answer)) await context.hintIn(run)
   return answer
+}
+
+const isLockTimeout = (error: unknown): boolean => isBusError(error) && sqlState(error.cause) === '55P03'
+
+const keyLocked = (events: readonly NewEvent[], waitedMs: number, cause: unknown): BusError => {
+  const keyed = events.filter(({ idempotencyKey }) => idempotencyKey !== undefined)
+  if (keyed.length === 0) return cause as BusError
+  const [first] = keyed
+  const what =
+    keyed.length === 1
+      ? `The idempotencyKey '${first!.idempotencyKey}' of '${first!.message.type}'`
+      : `One of ${keyed.length} idempotency keys`
+  return new BusError(
+    'IDEMPOTENCY_KEY_LOCKED',
+    `${what} is used by a transaction that did not end within ${waitedMs} ms. Nothing was stored. End that transaction, and publish again`,
+    { cause, retryable: true },
+  )
 }
 
 const isDue = (answer: Appended & { status: 'stored' }): boolean => answer.dueAt <= answer.acceptedAt

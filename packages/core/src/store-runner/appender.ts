@@ -1,4 +1,5 @@
 import type { Appended, NewEvent } from '../persistence.ts'
+import type { Timer } from '../timers.ts'
 import { isFinal } from './unavailable.ts'
 
 /** What appending needs of the store behind it. */
@@ -8,6 +9,8 @@ interface AppenderHost {
   append(events: readonly NewEvent[]): Promise<readonly Appended[]>
   /** A commit is over, and whoever waits for it is about to be told. */
   landed(): void
+  after(delayMs: number, callback: () => void): Timer
+  cancel(timer: Timer | undefined): void
 }
 
 interface Item {
@@ -17,23 +20,39 @@ interface Item {
   readonly reject: (error: unknown) => void
 }
 
+/** An idempotency key may have to wait for somebody's transaction: what has one is never in a commit with what has none. */
+type Kind = 'plain' | 'keyed'
+
+const KINDS = ['plain', 'keyed'] as const
+
+const BUS_LANE = Symbol('the own lane of the bus')
+
+const kindOf = ({ event }: Item): Kind => (event.idempotencyKey === undefined ? 'plain' : 'keyed')
+
+/** For so long what comes later in the bus's own lane waits for a commit that waits for a key. */
+const KEY_PATIENCE_MS = 100
+
 /**
  * Group commit: what is appended while commits are under way shares the next one, so a lone event waits for no timer and
  * many cost little more than one. Events of one lane are never in two commits at once, so they commit in call order
- * (R-LANE-3).
+ * (R-LANE-3). Each kind has commits of its own, at most `parallelAppends` at a time.
  */
 export class Appender {
   /** Appended, and not committed yet. */
   pending = 0
   readonly #host: AppenderHost
   #queue: Item[] = []
+  /** How many in the queue have an idempotency key. */
+  #keyed = 0
   /** Items whose lane is being committed, by lane; the lanes being committed are its keys. */
   readonly #held = new Map<string, Item[]>()
   /** Resolves when it is known what became of the lane's commit. */
   readonly #flying = new Map<string, Promise<void>>()
   /** The same for all commits so far with events of the bus's own lane, of which several may be under way. */
   #serial: Promise<void> | undefined = undefined
-  #flights = 0
+  readonly #flights: Record<Kind, number> = { plain: 0, keyed: 0 }
+  /** Commits that have waited for a key for longer than that. */
+  #slow = 0
   #landed = Promise.withResolvers<void>()
   #queued = false
 
@@ -68,59 +87,120 @@ export class Appender {
     const item: Item = { event, landed, resolve, reject }
     const held = event.lane === undefined ? undefined : this.#held.get(event.lane)
     if (held) held.push(item)
-    else this.#queue.push(item)
+    else this.#enqueue(item)
     this.#queueFlush()
     return promise
   }
 
+  #enqueue(item: Item): void {
+    this.#queue.push(item)
+    if (kindOf(item) === 'keyed') this.#keyed++
+  }
+
+  #mayFly(kind: Kind): boolean {
+    const waiting = kind === 'keyed' ? this.#keyed : this.#queue.length - this.#keyed
+    return waiting > 0 && this.#flights[kind] < this.#host.parallelAppends
+  }
+
   /** In a microtask, so that what is published in one go shares a commit. */
   #queueFlush(): void {
-    if (this.#queued || this.#flights >= this.#host.parallelAppends) return
+    if (this.#queued || !KINDS.some((kind) => this.#mayFly(kind))) return
     this.#queued = true
     queueMicrotask(() => {
       this.#queued = false
-      while (this.#queue.length > 0 && this.#flights < this.#host.parallelAppends) void this.#flush()
+      while (KINDS.some((kind) => this.#flyOf(kind)));
     })
   }
 
-  async #flush(): Promise<void> {
-    const batch = this.#queue.splice(0, this.#host.batchSize)
+  #flyOf(kind: Kind): boolean {
+    const batch = this.#mayFly(kind) ? this.#take(kind) : []
+    if (batch.length > 0) void this.#flush(batch, kind)
+    return batch.length > 0
+  }
+
+  /**
+   * Of one kind, and of no lane in which something of the other kind goes before it. In the bus's own lane what has no key goes before
+   * keys while those wait for longer than a commit takes.
+   */
+  #take(kind: Kind): readonly Item[] {
+    const { batchSize } = this.#host
+    if (this.#keyed === 0) return this.#queue.splice(0, batchSize)
+    const batch: Item[] = []
+    const rest: Item[] = []
+    const passedOver = new Set<string | typeof BUS_LANE>()
+    const inCallOrder = kind === 'keyed' || this.#slow === 0
+    for (const item of this.#queue) {
+      const lane = item.event.lane ?? (item.event.serial && inCallOrder ? BUS_LANE : undefined)
+      const isNext = lane === undefined || !passedOver.has(lane)
+      if (isNext && batch.length < batchSize && kindOf(item) === kind) batch.push(item)
+      else {
+        rest.push(item)
+        if (lane !== undefined) passedOver.add(lane)
+      }
+    }
+    this.#queue = rest
+    if (kind === 'keyed') this.#keyed -= batch.length
+    return batch
+  }
+
+  async #flush(batch: readonly Item[], kind: Kind): Promise<void> {
     const lanes = new Set<string>()
     for (const { event } of batch) if (event.lane !== undefined) lanes.add(event.lane)
     for (const lane of lanes) this.#held.set(lane, [])
     if (lanes.size > 0) this.#holdBack(lanes)
-    this.#flights++
-    await this.#fly(batch, lanes)
+    this.#flights[kind]++
+    await this.#fly(batch, lanes, kind)
     for (const lane of lanes) this.#flying.delete(lane)
-    this.#flights--
+    this.#flights[kind]--
     this.pending -= batch.length
     for (const lane of lanes) {
-      for (const item of this.#held.get(lane)!) this.#queue.push(item)
+      for (const item of this.#held.get(lane)!) this.#enqueue(item)
       this.#held.delete(lane)
     }
     this.#host.landed()
     const { resolve } = this.#landed
     this.#landed = Promise.withResolvers()
     resolve()
-    if (this.#queue.length > 0) this.#queueFlush()
+    this.#queueFlush()
   }
 
-  #fly(batch: readonly Item[], lanes: ReadonlySet<string>): Promise<void> {
+  #fly(batch: readonly Item[], lanes: ReadonlySet<string>, kind: Kind): Promise<void> {
     const earlier = this.#serial
     const landed: (() => void)[] = []
+    let inTurn = earlier === undefined
     const flight = this.#commit(batch, (tell, { event: { serial } }) => {
-      if (serial && earlier) landed.push(tell)
+      if (serial && !inTurn) landed.push(tell)
       else tell()
     })
     for (const lane of lanes) this.#flying.set(lane, flight)
+    const known = kind === 'keyed' ? this.#patiently(flight) : flight
     if (batch.some(({ event }) => event.serial)) {
-      const serial = Promise.all([earlier, flight]).then(() => {
+      const serial = Promise.all([earlier, known]).then(() => {
+        inTurn = true
         for (const tell of landed) tell()
         if (this.#serial === serial) this.#serial = undefined
       })
       this.#serial = serial
     }
     return flight
+  }
+
+  /** The bus's own lane must not stand still for the transaction of whoever uses a key. */
+  #patiently(flight: Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let isSlow = false
+    const timer = this.#host.after(KEY_PATIENCE_MS, () => {
+      isSlow = true
+      this.#slow++
+      resolve()
+      this.#queueFlush()
+    })
+    void flight.then(() => {
+      if (isSlow) this.#slow--
+      this.#host.cancel(timer)
+      resolve()
+    })
+    return promise
   }
 
   async #commit(batch: readonly Item[], tell: (landed: () => void, item: Item) => void): Promise<void> {
@@ -145,8 +225,11 @@ export class Appender {
     const rest: Item[] = []
     for (const item of this.#queue) {
       const { lane } = item.event
-      if (lane !== undefined && lanes.has(lane)) this.#held.get(lane)!.push(item)
-      else rest.push(item)
+      if (lane === undefined || !lanes.has(lane)) rest.push(item)
+      else {
+        this.#held.get(lane)!.push(item)
+        if (kindOf(item) === 'keyed') this.#keyed--
+      }
     }
     this.#queue = rest
   }

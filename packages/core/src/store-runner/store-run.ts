@@ -60,6 +60,8 @@ export class StoreRun implements StoreRunner {
       batchSize,
       parallelAppends,
       landed: () => nextTurn(() => bus.checkQuiet()),
+      after: (delayMs, callback) => bus.after(delayMs, callback),
+      cancel: (timer) => bus.cancel(timer),
       append: async (events) => this.#count(await this.#lost.leasing(() => store.append(events, connection.worker))),
     })
     this.#reporter = new Reporter({

@@ -9,5 +9,6 @@ export const unavailable = (cause: unknown): BusError =>
         retryable: true,
       })
 
-/** Whether trying again will not help. */
-export const isFinal = (error: unknown): boolean => (error as { retryable?: unknown } | null)?.retryable === false
+/** Whether it is about what was asked, and not about the store: to ask again at once will not help. */
+export const isFinal = (error: unknown): boolean =>
+  (error as { retryable?: unknown } | null)?.retryable === false || isBusError(error, 'IDEMPOTENCY_KEY_LOCKED')
