@@ -201,13 +201,20 @@ export const restoreMessage = (
   definition: AnyDefinition,
 ): Message & { readonly kind: 'event' | 'command' } => new Envelope(fields, definition)
 
+/** Databases refuse NUL and half of a surrogate pair. */
+const TYPE = /^[^\s.*\p{Cc}\p{Cs}]+(\.[^\s.*\p{Cc}\p{Cs}]+)*$/u
+/** The largest integer of a database. */
+const MAX_VERSION = 2 ** 31 - 1
+
 const define = (kind: 'event' | 'command', type: string, options: Record<string, unknown>): unknown => {
   const { version = 1 } = options
-  if (typeof type !== 'string' || !/^[^\s.*]+(\.[^\s.*]+)*$/.test(type)) {
-    throw invalid(`The type of a definition must be dot-separated words without spaces or '*', not ${describe(type)}`)
+  if (typeof type !== 'string' || !TYPE.test(type)) {
+    throw invalid(
+      `The type of a definition must be dot-separated words without spaces, control characters or '*', not ${describe(type)}`,
+    )
   }
-  if (!Number.isInteger(version) || (version as number) < 1) {
-    throw invalid(`The version of '${type}' must be a whole number from 1, not ${describe(version)}`)
+  if (!Number.isInteger(version) || (version as number) < 1 || (version as number) > MAX_VERSION) {
+    throw invalid(`The version of '${type}' must be a whole number from 1 to ${MAX_VERSION}, not ${describe(version)}`)
   }
   if (options['schema'] && typeof (options['schema'] as StandardSchema)['~standard']?.validate !== 'function') {
     throw invalid(`The schema of '${type}' must follow Standard Schema v1 (it needs '~standard'.validate)`)
@@ -251,8 +258,8 @@ const define = (kind: 'event' | 'command', type: string, options: Record<string,
  * The payload's type is given as a type argument, or inferred from `schema` (any Standard Schema v1). With a schema the
  * creator takes the schema's input and handlers get its output; it is parsed when published.
  *
- * @throws {BusError} `INVALID_ARGUMENT` for a type that is not dot-separated words, or a version that is not a whole
- * number from 1.
+ * @throws {BusError} `INVALID_ARGUMENT` for a type that is not dot-separated words, has control characters or half of a surrogate pair,
+ * or a version that is not a whole number from 1 to 2,147,483,647.
  * @example
  * const OrderPlaced = defineEvent<{ orderId: string }>('order.placed')
  * OrderPlaced({ orderId: '1' }).payload.orderId // => '1'

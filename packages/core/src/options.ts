@@ -36,7 +36,7 @@ export interface PublishOptions {
   readonly transaction?: Transaction | undefined
   /** Publishing twice with one key gives one event. Needs a store. */
   readonly idempotencyKey?: string | undefined
-  /** A durable event that has not started by then goes to the dead letters. Needs a store. In milliseconds. */
+  /** A durable event that has not started by then goes to the dead letters. Needs a store. In milliseconds. Default `Infinity`: never. */
   readonly expiresInMs?: number | undefined
   /** Ends the wait for room in a full queue: the promise rejects with `ABORTED`, the event is not accepted. */
   readonly signal?: AbortSignal | undefined

@@ -29,6 +29,9 @@ export const checkOffer = (
   if (key !== undefined && (typeof key !== 'string' || key === '')) {
     throw invalid(`idempotencyKey must be a string that is not empty, not ${describe(key)}`)
   }
+  if (key !== undefined && verb === 'publishAndWait') {
+    throw invalid('publishAndWait takes no idempotencyKey: of a duplicate there is nothing to wait for. Use publish')
+  }
   const wants = NEED_A_STORE.find((name) => options[name] !== undefined)
   const stored = verb === 'schedule' ? options.durability === 'required' : (options.durable ?? durable)
   if (!wants && !stored) return verb === 'schedule' && store !== undefined ? 'preferred' : 'memory'

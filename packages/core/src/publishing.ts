@@ -426,7 +426,7 @@ const intentOf = <Result>({ delivery, input, options, limit }: Offer<Result>): S
   delivery,
   input: delivery.message === input ? input : copyMessage(delivery.message, { payload: input.payload }, input.version),
   idempotencyKey: options?.idempotencyKey,
-  expiresInMs: options?.expiresInMs,
+  expiresInMs: options?.expiresInMs === Infinity ? undefined : options?.expiresInMs,
   transaction: options?.transaction,
   signal: limit?.signal ?? options?.signal,
 })

@@ -370,3 +370,24 @@ describe('definitions', () => {
     expect(() => bus.on(Placed, undefined as never)).toThrow(expect.objectContaining(invalid))
   })
 })
+
+describe('a definition that no database could keep', () => {
+  it.each(['order.\0placed', 'order.\u001Bplaced', 'order.\uD83D', '\uDE00.placed'])(
+    'R-DUR-9 is refused where it is made: the type %j',
+    (type) => {
+      const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as unknown
+      expect(() => defineEvent(type)).toThrow(refused)
+      expect(() => defineCommand(type)).toThrow(refused)
+    },
+  )
+
+  it.each([2 ** 31, 2 ** 53 - 1, Infinity])('R-DUR-9 is refused where it is made: version %d', (version) => {
+    const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as unknown
+    expect(() => defineEvent('order.kept', { version })).toThrow(refused)
+    expect(() => defineCommand('order.keep', { version })).toThrow(refused)
+  })
+
+  it('R-DUR-9 is not one with signs beyond the basic plane, or the last version', () => {
+    expect(defineEvent('order.😀', { version: 2 ** 31 - 1 })(undefined)).toMatchObject({ version: 2_147_483_647 })
+  })
+})

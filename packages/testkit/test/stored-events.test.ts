@@ -170,3 +170,36 @@ describe('a name of an object', () => {
     },
   )
 })
+
+describe('what the options of a durable publish cannot mean', () => {
+  it('R-DUR-8 publishAndWait with an idempotencyKey is refused, and says what to do', async () => {
+    await using bus = createTestBus({ persistence: memoryPersistence })
+    bus.on(Stored, () => {}, { name: 'a' })
+    await bus.start()
+    const options: object = { idempotencyKey: 'taken' }
+    await bus.publish(Stored({ n: 1 }), options)
+    await expect(bus.publishAndWait(Stored({ n: 2 }), options)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('Use publish') as string,
+    })
+  })
+
+  it('R-DUR-9 an event that expires in Infinity milliseconds never does', async () => {
+    await using bus = createTestBus({ persistence: memoryPersistence })
+    await bus.start()
+    await bus.publish(Stored({ n: 1 }), { expiresInMs: Infinity })
+    await bus.advance('1d')
+    bus.on(Stored, () => {}, { name: 'a' })
+    await bus.advance('10s')
+    expect(bus.recorded.handled(Stored)).toHaveLength(1)
+  })
+
+  it('R-DUR-9 expiresInMs that is no number is refused by its name', async () => {
+    await using bus = createTestBus({ persistence: memoryPersistence })
+    await bus.start()
+    await expect(bus.publish(Stored({ n: 1 }), { expiresInMs: NaN })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('expiresInMs') as string,
+    })
+  })
+})
