@@ -7,13 +7,21 @@ import { Timer, type Timers } from './timers.ts'
 
 /** What `schedule` resolves with. */
 export interface ScheduledEvent {
-  /** The event's id. */
+  /** The event's id; of a duplicate, that of the event that used the idempotency key first. */
   readonly id: string
-  readonly status: 'accepted' | 'filtered'
+  /** `filtered` by a filter or a publish middleware; `duplicate` by its key: nothing was scheduled. */
+  readonly status: 'accepted' | 'filtered' | 'duplicate'
   readonly durability: 'memory' | 'stored'
-  /** When it is due, in epoch milliseconds by the wall clock at the time of scheduling. */
-  readonly dueAt: number
-  /** `cancelled`: the event never runs, also if it was cancelled before. `too-late`: it was due already. Never both. */
+  /**
+   * When it is due, in epoch milliseconds by the wall clock at the time of scheduling. `undefined` of a duplicate: the first event
+   * has a time of its own, which `persistence.inspect` tells.
+   */
+  readonly dueAt: number | undefined
+  /**
+   * `cancelled`: the event never runs, also if it was cancelled before. `too-late`: it was due already. Never both.
+   *
+   * @throws {BusError} `INVALID_ARGUMENT` of a duplicate: only whoever scheduled the first event, or an operator, may take it back.
+   */
   cancel(): Promise<'cancelled' | 'too-late'>
 }
 

@@ -203,3 +203,19 @@ describe('what the options of a durable publish cannot mean', () => {
     })
   })
 })
+
+describe('a schedule whose idempotencyKey is taken', () => {
+  it('R-DUR-8 says that it is a duplicate, of which event, and neither a time nor an answer to cancel that it does not know', async () => {
+    await using bus = createTestBus({ persistence: memoryPersistence })
+    bus.on(Stored, () => {}, { name: 'a' })
+    await bus.start()
+    const first = await bus.schedule(Stored({ n: 1 }), { delayMs: 60_000, idempotencyKey: 'taken' })
+    const second = await bus.schedule(Stored({ n: 2 }), { delayMs: 1000, idempotencyKey: 'taken' })
+    expect(second).toMatchObject({ id: first.id, status: 'duplicate', durability: 'stored', dueAt: undefined })
+    await expect(second.cancel()).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining(first.id) as string,
+    })
+    expect(await first.cancel()).toBe('cancelled')
+  })
+})

@@ -238,8 +238,9 @@ export class StoreRun implements StoreRunner {
       const appended = await this.#write(event, transaction)
       if (appended.status === 'duplicate') {
         this.#counts.duplicates++
-        const cancel = async (): Promise<'too-late'> => 'too-late'
-        return { id: appended.id, status: 'accepted', durability: 'stored', dueAt, cancel }
+        const { id } = appended
+        const cancel = (): Promise<never> => refuseToCancel(delivery.message.type, id)
+        return { id, status: 'duplicate', durability: 'stored', dueAt: undefined, cancel }
       }
       this.#bus.accepted(delivery, dueAt)
       if (transaction === undefined) this.#soon(appended)
@@ -420,4 +421,12 @@ export class StoreRun implements StoreRunner {
     this.#refusal = { why, loggedAt: now }
     logger.error({ error }, why)
   }
+}
+
+/** What a duplicate answers to `cancel`: whether the first event is still to come is not known here. */
+const refuseToCancel = async (type: string, id: string): Promise<never> => {
+  throw invalid(
+    `This schedule of '${type}' is a duplicate of ${id}, so it has nothing to cancel. ` +
+      'Cancel what scheduled the first, or the stored event with persistence.inspect',
+  )
 }
