@@ -263,7 +263,10 @@ export interface StoreSettings {
   readonly parallelAppends: number
   /** How long `bus.start()` and a first durable publish wait for the store. */
   readonly connectMs: number
-  /** How long an event waits for a handler that nobody knows before it goes to the dead letters. */
+  /**
+   * How long an event whose recorded handler nobody has any more waits for it before it goes to the dead letters. One of a type that
+   * nobody handles waits for ever.
+   */
   readonly noHandlerAfterMs: number
 }
 

@@ -23,7 +23,10 @@ export interface StoreOptions {
   readonly autoMigrate?: boolean | undefined
   /** How long the key of a settled event is remembered. Default 7 days. */
   readonly idempotencyRetentionMs?: number | undefined
-  /** How long an event waits for a handler that nobody knows. Default 1 hour. */
+  /**
+   * How long an event whose recorded handler nobody has any more waits for it, before it goes to the dead letters. One of a type that
+   * nobody handles waits for ever: `inspect.counts().unhandled`. Default 1 hour.
+   */
   readonly noHandlerAfterMs?: number | undefined
   /** How long a start waits for the database. Default 5,000. */
   readonly connectMs?: number | undefined

@@ -24,6 +24,9 @@ export interface LeasesHost {
 }
 
 const MAX_UNKNOWN = 100
+/** An event that was left to others and was not seen again for so long is theirs, or was taken away. */
+const UNKNOWN_FOR_MS = 10_000
+const UNKNOWN_FOR_POLLS = 10
 /** A transaction of a handler had the event: its progress is written again after so long. */
 const PROGRESS_AGAIN_MS = 1000
 
@@ -42,8 +45,8 @@ export class Leases implements LeaseHost {
   /** By what is held, or was, of an event that somebody waits for. */
   readonly #waits = new WeakMap<Delivery, StoreIntent>()
 
-  /** What an operator should know of events that were left to others, by type. */
-  readonly #unknown = new Map<string, string>()
+  /** What an operator should know of events that were left to others, by type, and when one was last. */
+  readonly #unknown = new Map<string, { readonly note: string; readonly seenAt: number }>()
 
   constructor(host: LeasesHost) {
     this.#host = host
@@ -54,7 +57,10 @@ export class Leases implements LeaseHost {
   }
 
   get notes(): readonly string[] {
-    return [...this.#unknown.values()]
+    // What still waits comes here again, or to others, as often as the store is polled.
+    const since = this.now() - Math.max(UNKNOWN_FOR_MS, UNKNOWN_FOR_POLLS * this.deferMs)
+    for (const [type, { seenAt }] of this.#unknown) if (seenAt < since) this.#unknown.delete(type)
+    return [...this.#unknown.values()].map(({ note }) => note)
   }
 
   /** Handlers came or went: what was unknown may be known. */
@@ -166,10 +172,8 @@ export class Leases implements LeaseHost {
   leftToOthers({ delivery: { message } }: StoredDelivery, handler: string): void {
     const { type } = message
     if (this.#unknown.size >= MAX_UNKNOWN && !this.#unknown.has(type)) return
-    this.#unknown.set(
-      type,
-      `Stored events '${type}' wait for their handler '${handler}', which this process does not have`,
-    )
+    const note = `Stored events '${type}' wait for their handler '${handler}', which this process does not have`
+    this.#unknown.set(type, { note, seenAt: this.now() })
   }
 
   worked(ms: number): void {
@@ -209,6 +213,8 @@ export class Leases implements LeaseHost {
   }
 
   buried({ delivery: { message } }: StoredDelivery, { reason, progress, error }: Report & { kind: 'dead' }): void {
+    // If others of the type wait, the next of them says so again.
+    if (reason === 'no-handler') this.#unknown.delete(message.type)
     this.#host.bus.buried({ message, reason, progress, error })
   }
 

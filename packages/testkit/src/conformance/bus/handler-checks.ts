@@ -90,6 +90,21 @@ export const handlerChecks: readonly BusCheck[] = [
       await bench.clock.advance(HOUR_MS)
       expectEqual('the reasons', await bench.reasons(), ['no-handler'])
       expectEqual('what ran', log, ['other'])
+      expectEqual('what health says after that', bus.health().warnings, [])
+    },
+  },
+  {
+    rules: ['R-DUR-13'],
+    title: 'says no longer that an event waits for its handler when a person has taken it away',
+    run: async (bench) => {
+      await killedInSlow(bench, (bus) => bus.on(Placed, forEver, { name: 'slow' }))
+      const bus = await bench.started({}, (bus) => bus.on(Placed, () => bench.log.push('ran'), { name: 'other' }))
+      await bench.clock.advance(20_000)
+      expectEqual('the warnings', bus.health().warnings.length, 1)
+      const [waiting] = (await bench.persistence.inspect!.list()).entries
+      expectEqual('what the person is told', await bench.persistence.inspect!.cancel(waiting!.key), 'cancelled')
+      await bench.clock.advance(20_000)
+      expectEqual('the warnings after that', bus.health().warnings, [])
     },
   },
   {
