@@ -25,7 +25,7 @@ export type {
   ReplayResult,
   TypeKey,
 } from './dead-letters.ts'
-export type { Redaction } from './letter-writer.ts'
+export type { Redaction } from './redactor.ts'
 
 // Looking in
 export type { HandlerStats, LastFailure } from './handler-stats.ts'

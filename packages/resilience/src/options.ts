@@ -1,6 +1,6 @@
 import { any, checkOptions, number, optionalFunction, whole } from './check-options.ts'
 import { checkIntakePause, type IntakePauseOptions } from './intake-pause.ts'
-import type { Redaction } from './letter-writer.ts'
+import type { Redaction } from './redactor.ts'
 import { checkPolicies, type ResiliencePolicies } from './policies.ts'
 import type { FailureFacts, Recovery } from './recoverability.ts'
 

@@ -293,6 +293,26 @@ describe.each(places)('dead letters of messages in memory, kept %s', (_place, ma
     ).not.toContain('secret')
   })
 
+  it.each([
+    ['throws', broken().handle],
+    ['gives a promise', async () => Promise.reject(new Error('too late'))],
+  ])('C-57 what cannot be redacted, since the function %s, is left out, and the letter is kept', async (_how, fail) => {
+    const redact = { payload: fail, metadata: fail as never }
+    const make = { 'in memory': guardedBus, 'in a store': storedBus }[_place]
+    const { bus, guard, clock, logged } = await make({ redact })
+    const told: unknown[] = []
+    bus.on(EventDeadLettered, ({ payload }) => void told.push(payload.messageType), { name: 'alarm' })
+    bus.on(Placed, broken(stolen).handle, { name: 'ship' })
+    await bus.publish(Placed({ order: 'secret' }, { metadata: { key: 'secret' } }))
+    await bus.publish(Placed({ order: 'secret' }, { metadata: { key: 'secret' } }))
+    await clock.advance(0)
+    const { entries } = await guard.deadLetters.list()
+    expect(entries).toMatchObject(Array.from({ length: 2 }, () => ({ payload: undefined, metadata: {} })))
+    expect(JSON.stringify(entries)).not.toContain('secret')
+    expect(told).toEqual(['order.placed', 'order.placed'])
+    expect(logged.filter((line) => line.includes('redact.'))).toHaveLength(1)
+  })
+
   it('R-ERR-3 fault 8, C-55: a failing handler of the events about dead letters sets off nothing', async () => {
     const { bus, guard, clock } = await make()
     let calls = 0
