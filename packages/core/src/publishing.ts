@@ -148,6 +148,7 @@ export class Publishing {
   /** Takes in an event once more, with something that says which of its handlers run. */
   async redeliver(input: EventMessage, definition: AnyDefinition, lease: DeliveryLease): Promise<void> {
     const message = await decode(input, definition)
+    this.#host.requireOpen(BUS, undefined)
     const delivery = new Delivery(message, definition, HandlerPriority.NORMAL)
     const { lane, lanes, intake } = this.#host
     delivery.lease = lease

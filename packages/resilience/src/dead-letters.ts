@@ -1,15 +1,16 @@
-import type {
-  AnyDefinition,
-  CommandDefinition,
-  CommandMessage,
-  DeadReason,
-  EventDefinition,
-  EventMessage,
-  Message,
-  Page,
-  Persistence,
-  PluginHost,
-  StoredEvent,
+import {
+  type AnyDefinition,
+  type CommandDefinition,
+  type CommandMessage,
+  type DeadReason,
+  type EventDefinition,
+  type EventMessage,
+  isBusError,
+  type Message,
+  type Page,
+  type Persistence,
+  type PluginHost,
+  type StoredEvent,
 } from '@buslane/core'
 import { toJson } from '@buslane/core/store-runner'
 import { type DeadLetter, readLetter } from './dead-letter.ts'
@@ -49,10 +50,18 @@ export interface ReplayOptions {
   readonly by?: string | undefined
 }
 
-/** What became of one letter. `gone`: there is none of that key, or somebody else was quicker. */
+/**
+ * What became of one letter. It is still among the letters where there is an `error`.
+ *
+ * - `replayed`: it is at work, or in the store to be.
+ * - `gone`: there is none of that key, or somebody else was quicker.
+ * - `no-handler`: it is in memory only, and its handler is not registered any more.
+ * - `refused`: it is in memory only, and its bus or its session takes nothing more.
+ * - `failed`: for another reason.
+ */
 export type ReplayResult = { readonly key: string } & (
   | { readonly status: 'replayed' | 'gone' }
-  | { readonly status: 'failed'; readonly error: unknown }
+  | { readonly status: 'no-handler' | 'refused' | 'failed'; readonly error: unknown }
 )
 
 /** How many letters there are. */
@@ -67,7 +76,7 @@ interface LettersHost {
   readonly persistence: Persistence
   readonly box: LetterBox
   readonly writer: LetterWriter
-  readonly bus: Pick<PluginHost, 'redeliver' | 'execute'>
+  readonly bus: Pick<PluginHost, 'redeliver' | 'execute' | 'requireHandler'>
   readonly lease: (boxed: BoxedLetter) => ReplayLease
   /** A command from the box is at work again: what becomes of it is told by its id. */
   readonly executing: (boxed: BoxedLetter) => { ended(isDone: boolean): void }
@@ -195,7 +204,7 @@ export class DeadLetters {
       if (status === 'replayed') this.#host.moved(key, 'replayed', by)
       return { key, status }
     } catch (error) {
-      return { key, status: 'failed', error }
+      return { key, status: failureOf(error), error }
     }
   }
 
@@ -216,6 +225,7 @@ export class DeadLetters {
     const { box, bus, lease, executing } = this.#host
     const kept = box.get(key)
     if (!kept) return 'gone'
+    bus.requireHandler(kept.message, kept.identity)
     let boxed = kept
     if (edit) {
       const original = kept.letter.edited?.payload ?? kept.letter.payload
@@ -229,14 +239,21 @@ export class DeadLetters {
       void bus.execute(message as CommandMessage).then(({ success }) => at.ended(success))
       return 'replayed'
     }
+    const own = lease(boxed)
     try {
-      await bus.redeliver(message as EventMessage, lease(boxed))
+      await bus.redeliver(message as EventMessage, own)
       return 'replayed'
     } catch (error) {
+      own.abandon()
       box.add(kept)
       throw error
     }
   }
+}
+
+const failureOf = (error: unknown): 'no-handler' | 'refused' | 'failed' => {
+  if (isBusError(error, 'NO_HANDLER')) return 'no-handler'
+  return isBusError(error, 'BUS_STOPPED') || isBusError(error, 'SESSION_ENDED') ? 'refused' : 'failed'
 }
 
 const nameOf = (type: TypeKey | undefined): string | undefined =>

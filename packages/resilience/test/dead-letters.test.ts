@@ -5,6 +5,7 @@ import {
   type DeadLetterStore,
   type EventMessage,
   type Persistence,
+  type StandardSchema,
 } from '@buslane/core'
 import { memoryPersistence } from '@buslane/persistence-memory'
 import { describe, expect, it } from 'vitest'
@@ -16,6 +17,16 @@ import { settle } from './support/virtual-clock.ts'
 const Placed = defineEvent<{ order: string }>('order.placed')
 const Paid = defineEvent<{ order: string }>('order.paid', { durable: true })
 const Charge = defineCommand<{ cents: number }>('card.charge')
+/** A schema: a text of digits. */
+const digits: StandardSchema<string> = {
+  '~standard': {
+    version: 1,
+    vendor: 'test',
+    validate: (value) =>
+      /^\d+$/.test(String(value)) ? { value: String(value) } : { issues: [{ message: 'no digits' }] },
+  },
+}
+
 const stolen = new NonRetryableError('stolen')
 
 const places = [
@@ -435,6 +446,62 @@ describe('in memory', () => {
     expect(await guard.deadLetters.count()).toMatchObject({ total: 3, dropped: 7 })
     expect(logged.filter((line) => line.includes('full'))).toHaveLength(1)
     expect(bus.health().warnings).toMatchObject([{ code: 'DEAD_LETTERS_DROPPED' }])
+  })
+
+  const letterOf = async (kind: 'event' | 'command') => {
+    const made = await guardedBus()
+    const { bus, guard, clock } = made
+    const on = bus.on(Placed, broken(stolen).handle, { name: 'ship' })
+    const handle = bus.handle(Charge, broken(stolen).handle)
+    await { event: () => bus.publish(Placed({ order: '1' })), command: () => bus.execute(Charge({ cents: 1 })) }[kind]()
+    await clock.advance(0)
+    const [letter] = (await guard.deadLetters.list()).entries
+    const registration = { event: on, command: handle }[kind]
+    return { ...made, registration, letter: letter! }
+  }
+
+  it.each(['event', 'command'] as const)('R-DUR-14 the letter whose handler is gone stays: %s', async (kind) => {
+    const { bus, guard, clock, registration, letter } = await letterOf(kind)
+    registration.remove()
+    bus.on(Placed, () => undefined, { name: 'another' })
+    const result = await guard.deadLetters.replay(letter.key)
+    await clock.advance(0)
+    expect(result).toMatchObject({ key: letter.key, status: 'no-handler', error: { code: 'NO_HANDLER' } })
+    expect((await guard.deadLetters.list()).entries).toEqual([letter])
+  })
+
+  it.each(['event', 'command'] as const)('R-DUR-14 the letter on a stopped bus stays: %s', async (kind) => {
+    const { bus, guard, letter } = await letterOf(kind)
+    await bus.stop()
+    const result = await guard.deadLetters.replay(letter.key)
+    expect(result).toMatchObject({ key: letter.key, status: 'refused', error: { code: 'BUS_STOPPED' } })
+    expect((await guard.deadLetters.list()).entries).toEqual([letter])
+  })
+
+  it('R-DUR-14 the letter of an event whose handler goes while it is replayed comes back', async () => {
+    const { bus, guard, clock, registration, letter } = await letterOf('event')
+    const Busy = defineEvent('busy')
+    const { promise, resolve } = Promise.withResolvers<void>()
+    bus.on(Busy, () => promise)
+    await bus.publish(Busy())
+    const result = await guard.deadLetters.replay(letter.key)
+    registration.remove()
+    resolve()
+    expect(result).toMatchObject({ status: 'replayed' })
+    await clock.advance(0)
+    expect((await guard.deadLetters.list()).entries).toMatchObject([{ id: letter.id }])
+  })
+
+  it('R-DUR-14 the letter of an edit that is refused is there once, also after the bus has stopped', async () => {
+    const { bus, guard, clock } = await guardedBus()
+    const Sum = defineEvent('sum', { schema: digits })
+    bus.on(Sum, broken(stolen).handle, { name: 'add' })
+    await bus.publish(Sum('1'))
+    await clock.advance(0)
+    const results = await guard.deadLetters.replay({}, { edit: () => 'no digits' })
+    expect(results).toMatchObject([{ status: 'failed', error: { code: 'INVALID_PAYLOAD' } }])
+    await bus.stop()
+    expect((await guard.deadLetters.list()).entries).toMatchObject([{ payload: '1' }])
   })
 
   it('a replay that stop() ends is back among the letters', async () => {
