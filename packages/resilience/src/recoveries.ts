@@ -13,7 +13,7 @@ import { type Burials, MAX_ERRORS } from './burials.ts'
 import type { IntakePause } from './intake-pause.ts'
 import type { ResilienceOptions } from './options.ts'
 import type { HandlerPolicy } from './policies.ts'
-import { type FailureFacts, recover, type Recovery } from './recoverability.ts'
+import { type FailureFacts, readRecovery, recover, type Recovery } from './recoverability.ts'
 
 /** What recoveries need of the plugin around them. */
 export interface RecoveriesHost {
@@ -70,7 +70,7 @@ export class Recoveries {
       isStored,
       intakePausedMs: isStored ? this.#host.intake?.pausedMs(message.type) : undefined,
       retry: this.#policyOf(failure).retry,
-      random: this.#random(),
+      random: this.#jitter(),
     }
     return this.#act(this.#recovery(facts), failure, error, history)
   }
@@ -81,12 +81,25 @@ export class Recoveries {
 
   #recovery(facts: FailureFacts): Recovery {
     const byDefault = recover(facts)
+    const { options, logger } = this.#host
+    if (!options.recover) return byDefault
     try {
-      return this.#host.options.recover?.(facts, byDefault) ?? byDefault
+      return readRecovery(options.recover(facts, byDefault) ?? byDefault)
     } catch (error) {
-      this.#host.logger.error({ error }, 'The recover option threw, so the default holds')
+      logger.error({ error }, 'The recover option threw, or gave what is no recovery, so the default holds')
       return byDefault
     }
+  }
+
+  /** A source of the user's that gives nonsense must not lose the failure. */
+  #jitter(): number {
+    try {
+      const random = this.#random()
+      if (random >= 0 && random < 1) return random
+    } catch {
+      // As if it had given nonsense.
+    }
+    return Math.random()
   }
 
   #act(recovery: Recovery, failure: Failure, error: unknown, history: History): Decision {
