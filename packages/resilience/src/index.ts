@@ -16,15 +16,8 @@ export type { RateLimitOptions } from './rate-limit.ts'
 
 // Dead letters
 export type { DeadAttempt, DeadHandler, DeadLetter } from './dead-letter.ts'
-export type {
-  DeadLetterCounts,
-  DeadLetterFilter,
-  DeadLetters,
-  PayloadOf,
-  ReplayOptions,
-  ReplayResult,
-  TypeKey,
-} from './dead-letters.ts'
+export type { DeadLetterCounts, DeadLetters, PayloadOf, ReplayOptions, ReplayResult } from './dead-letters.ts'
+export type { DeadLetterFilter, TypeKey } from './letter-filter.ts'
 export type { Redaction } from './redactor.ts'
 
 // Looking in

@@ -262,6 +262,50 @@ describe.each(places)('dead letters of messages in memory, kept %s', (_place, ma
     expect(third.next).toBeUndefined()
   })
 
+  it.each([[undefined], [null], [5], [{ session: undefined }], [{ type: {} }], [{ sesion: 's' }], [{ since: 'x' }]])(
+    'are neither replayed nor discarded by the filter %o',
+    async (filter) => {
+      const { bus, guard, clock } = await make()
+      bus.on(Placed, broken(stolen).handle, { name: 'ship' })
+      await bus.publish(Placed({ order: '1' }))
+      await clock.advance(0)
+      const refusal = expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('filter') })
+      await expect(guard.deadLetters.discard(filter as never)).rejects.toEqual(refusal)
+      await expect(guard.deadLetters.replay(filter as never)).rejects.toEqual(refusal)
+      expect(await guard.deadLetters.count()).toMatchObject({ total: 1 })
+    },
+  )
+
+  it('a filter that was forgotten is told from all letters', async () => {
+    const { guard } = await make()
+    const why = expect.objectContaining({ message: expect.stringContaining('{}') })
+    await expect(guard.deadLetters.discard({ session: undefined })).rejects.toEqual(why)
+    await expect(guard.deadLetters.discard({})).resolves.toBe(0)
+  })
+
+  it.each([
+    [{ limit: 0 }, undefined],
+    [{ limit: 1.5 }, undefined],
+    [{ since: 'x' }, undefined],
+    [null, undefined],
+    [{}, 5],
+    [{}, 'garbage'],
+    [{}, 'memory:garbage'],
+  ])('are not listed by filter %o and cursor %o', async (filter, cursor) => {
+    const { guard } = await make()
+    await expect(guard.deadLetters.list(filter as never, cursor as never)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+  })
+
+  it('are listed where a property of the filter has no value', async () => {
+    const { bus, guard, clock } = await make()
+    bus.on(Placed, broken(stolen).handle, { name: 'ship' })
+    await bus.publish(Placed({ order: '1' }))
+    await clock.advance(0)
+    expect((await guard.deadLetters.list({ session: undefined, limit: 5000 })).entries).toHaveLength(1)
+  })
+
   it('are found by reason, session and time', async () => {
     const { bus, guard, clock } = await make()
     bus.on(Placed, broken(stolen).handle, { name: 'ship' })
