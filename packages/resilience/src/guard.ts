@@ -188,8 +188,8 @@ export class Guard implements Resilience, GuardHost {
     return this.#intake?.of(type)
   }
 
-  refused(error: BusError): void {
-    this.#recoveries.refused(error)
+  ended(context: RunContext, error: BusError, isRefusal: boolean): void {
+    this.#recoveries.ended(context, { error, isRefusal })
   }
 
   inSequence(message: Message, context: RunContext): Promise<void> | undefined {
