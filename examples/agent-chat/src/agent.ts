@@ -1,5 +1,5 @@
 import type { Approvals } from '@buslane/approvals'
-import { type Bus, type BusError, type EventContext, type EventLog, type EventMessage, isBusError } from '@buslane/core'
+import type { Bus, BusError, EventContext, EventLog, EventMessage } from '@buslane/core'
 import { readConversation } from './history.ts'
 import type { Interrupts } from './interrupts.ts'
 import {
@@ -70,7 +70,7 @@ export function registerAgent({ bus, model, log, desk, interrupts }: AgentOption
 function whatWentWrong(error: BusError): string {
   if (error.code === 'APPROVAL_DENIED') return 'the user said no.'
   if (error.code === 'ABORTED') return 'the user interrupted it.'
+  if (error.code === 'HANDLER_TIMED_OUT') return 'it took too long.'
   // HANDLER_FAILED says that the tool threw; its cause says what.
-  if (isBusError(error.cause, 'HANDLER_TIMED_OUT')) return 'it took too long.'
   return error.cause instanceof Error ? error.cause.message : error.message
 }

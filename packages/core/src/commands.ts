@@ -3,7 +3,7 @@ import type { Clock } from './clock.ts'
 import type { CommandResult } from './command-result.ts'
 import type { CommandContext } from './context.ts'
 import { decode, type Definitions } from './definitions.ts'
-import { aborted, asBusError, BusError, describe, NestedWaitError } from './errors.ts'
+import { aborted, asBusError, BusError, describe, isBusError, NestedWaitError } from './errors.ts'
 import type { Verdict } from './failure.ts'
 import { HandlerCall, type Verbs } from './handler-call.ts'
 import type { AnyDefinition, CommandMessage } from './message.ts'
@@ -210,7 +210,7 @@ class Execution {
   readonly #failAttempt = (thrown: unknown): void => {
     if (this.#settled) return
     const call = this.#call!
-    const { error, retryInMs } = this.#host.attemptFailed(call, thrown)
+    const { error, retryInMs, asIs } = this.#host.attemptFailed(call, thrown)
     if (this.#settled) return
     if (retryInMs !== undefined) {
       call.details().retry = this.#host.after(retryInMs, () => {
@@ -219,6 +219,7 @@ class Execution {
       })
       return
     }
+    if (asIs && isBusError(error)) return this.#fail(error)
     const what = `Handler '${this.#entry!.name}' of command '${call.message.type}' failed: ${describe(error)}`
     this.#fail(new BusError('HANDLER_FAILED', what, { cause: error }))
   }

@@ -429,7 +429,7 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
         return { error: told, retryInMs: delayMs, isRefusal }
       }
       const reason = decision.action === 'discard' ? DISCARDED : decision.reason
-      return { error: told, ...(reason && { reason }) }
+      return { error: told, ...(reason && { reason }), ...(decision.asIs && { asIs: true }) }
     } catch (failure) {
       this.observers.failed(failure)
       return { error }

@@ -116,8 +116,15 @@ export class NestedWaitError extends BusError {
 }
 
 /** Whether `error` is a {@link BusError}, also one of another installed copy of core, and of that code if one is given. */
-export const isBusError = (error: unknown, code?: ErrorCode): error is BusError =>
-  error instanceof Error && brand in error && (code === undefined || (error as { code?: unknown }).code === code)
+export const isBusError = (error: unknown, code?: ErrorCode): error is BusError => {
+  try {
+    return (
+      error instanceof Error && brand in error && (code === undefined || (error as { code?: unknown }).code === code)
+    )
+  } catch {
+    return false // a proxy or a getter of whoever threw it
+  }
+}
 
 /** `error` itself if the bus made it, else an error of `code` that carries it as `cause`. */
 export const asBusError = (error: unknown, code: ErrorCode, message: string): BusError =>
@@ -126,7 +133,8 @@ export const asBusError = (error: unknown, code: ErrorCode, message: string): Bu
 /** A short text of any thrown value; never throws itself. */
 export const describe = (thrown: unknown): string => {
   try {
-    return thrown instanceof Error ? thrown.message : String(thrown)
+    // Nor need a message be a text.
+    return String(thrown instanceof Error ? thrown.message : thrown)
   } catch {
     return 'a value that cannot be shown'
   }

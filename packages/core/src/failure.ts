@@ -30,12 +30,18 @@ export interface Failure {
  *
  * - `fail`: for good. `reason` is why the message is in the dead letters, if a store keeps it. Default `failed`.
  * - `discard`: for good, but a stored message does not go to the dead letters for it.
+ * - `asIs`: the handler did not throw it, so a `BusError` is the result's own error, and not the cause of `HANDLER_FAILED`.
  * - `retry`: the handler runs again after the delay; its group, and its lane, wait for it. `isRefusal`: it did not run this
  *   time, so a store is told of no attempt.
  */
 export type Decision =
-  | { readonly action: 'fail'; readonly reason?: DeadReason | undefined; readonly error?: unknown }
-  | { readonly action: 'discard'; readonly error?: unknown }
+  | {
+      readonly action: 'fail'
+      readonly reason?: DeadReason | undefined
+      readonly error?: unknown
+      readonly asIs?: boolean | undefined
+    }
+  | { readonly action: 'discard'; readonly error?: unknown; readonly asIs?: boolean | undefined }
   | {
       readonly action: 'retry'
       readonly delayMs: number
@@ -50,6 +56,8 @@ export interface Verdict {
   readonly retryInMs?: number
   readonly isRefusal?: boolean
   readonly reason?: DeadReason
+  /** A command ends with the error itself. */
+  readonly asIs?: boolean
 }
 
 /** The reason of what was discarded: it never comes to a dead letter. */

@@ -88,11 +88,12 @@ export class Lifecycle {
     // The events that say that sessions ended have a moment of their own.
     if (wasRunning) await this.#quiet(Math.min(timeoutMs, 1000), call)
     left.push(...engine.scheduler.clear().map(({ message }) => leftEvent(message, 'scheduled')))
+    // First, so that what handlers publish when they are aborted is refused: nothing would handle it, or tell of it.
+    lanes.close()
     aborted += this.#abort(left, call)
     released += (await engine.store?.stop()) ?? 0
     const settled = intake.counts.settled + intake.stored.settled - settledBefore
     const finished = settled - this.#abortedStored - left.filter(({ reason }) => reason === 'aborted').length
-    lanes.close()
     for (const close of this.#closers) close()
     await this.#stopPlugins()
     engine.failures.flush()

@@ -71,6 +71,15 @@ export interface PluginHost {
   ): Disposable
   /** Whether somebody here handles events of this type: a handler of a pattern does not count. */
   hears(type: string): boolean
+  /**
+   * Refuses a message that nobody would handle now. `name`: what the handler is called in a store; of a command any handler will do.
+   *
+   * @throws {BusError} `NO_HANDLER`, `BUS_STOPPED`, `SESSION_ENDED`
+   */
+  requireHandler(
+    message: Pick<Message, 'type' | 'sessionId'> & { readonly kind: 'event' | 'command' },
+    name: string | undefined,
+  ): void
   /** Raises the signal of a handler's run with this reason, and ends what the run waits for on this bus. */
   abort(context: HandlerContext, error: BusError): void
   /** As `bus.execute`. */
@@ -78,7 +87,7 @@ export interface PluginHost {
   /**
    * Puts an event into its lane beyond the bound, past filters and middleware; `lease` says which handlers run, and is told.
    *
-   * @throws {BusError} `INVALID_PAYLOAD`, `UNKNOWN_VERSION`
+   * @throws {BusError} `INVALID_PAYLOAD`, `UNKNOWN_VERSION`, `BUS_STOPPED`
    */
   redeliver(event: EventMessage, lease: DeliveryLease): Promise<void>
   /** Is told of every stored message that this process moved to the dead letters. */
@@ -166,6 +175,15 @@ export const installPlugins = (
       },
       on: (definition, handler, options) => registerEvent(engine, definition, BUS, handler, options),
       hears: (type) => routing.heard.has(type),
+      requireHandler: (message, wanted) => {
+        const { kind, type, sessionId } = message
+        engine.requireOpen(sessionId, undefined)
+        if (engine.plan(message).some(({ identity }) => kind === 'command' || identity === wanted)) return
+        throw new BusError(
+          'NO_HANDLER',
+          `'${type}' has no handler ${wanted ? `'${wanted}' ` : ''}here. Register it again`,
+        )
+      },
       abort: (context, error) => {
         ;(context as HandlerCall).abort(error)
         engine.callAborted(context as HandlerCall, error)

@@ -148,6 +148,7 @@ export class Publishing {
   /** Takes in an event once more, with something that says which of its handlers run. */
   async redeliver(input: EventMessage, definition: AnyDefinition, lease: DeliveryLease): Promise<void> {
     const message = await decode(input, definition)
+    this.#host.requireOpen(BUS, undefined)
     const delivery = new Delivery(message, definition, HandlerPriority.NORMAL)
     const { lane, lanes, intake } = this.#host
     delivery.lease = lease
@@ -183,13 +184,10 @@ export class Publishing {
       const { intake } = this.#host
       const parent = this.#host.publisher(call)
       if (offer.keeping !== 'memory') return this.#storeAndWait(offer, parent)
-      const admission = parent ? this.#enterNested(delivery, parent) : intake.offer(delivery, call, limit?.signal)
-      // Accepted at once: nothing that can still go wrong is a refusal. Otherwise, one may go unheard.
-      const atOnce = admission === 'accepted'
-      const ends = atOnce ? Promise.withResolvers<EventOutcome>() : Watched.make<EventOutcome>(this.#host.unheard)
+      const ends = Promise.withResolvers<EventOutcome>()
       const reject = (error: unknown): void => {
         limit?.end()
-        if (atOnce) ends.promise.catch(noop)
+        ends.promise.catch(noop)
         ends.reject(error)
       }
       const resolve = (outcome: EventOutcome): void => {
@@ -198,12 +196,16 @@ export class Publishing {
       }
       delivery.waiter = { resolve, reject }
       if (limit) limit.onEnd = (status, error) => this.#host.cut(delivery, status, error)
+      // Afterwards, since an observer that is told of the event may drop or end it.
+      const admission = parent ? this.#enterNested(delivery, parent) : intake.offer(delivery, call, limit?.signal)
+      // Accepted at once: nothing that can still go wrong is a refusal. Otherwise, one may go unheard.
+      if (admission === 'accepted') return ends.promise
       if (admission === 'dropped') {
         reject(new BusError('EVENT_DROPPED', `'${delivery.message.type}' was dropped because the queue is full`))
-      } else if (admission !== 'accepted') {
+      } else {
         admission.then(noop, reject)
       }
-      return ends.promise
+      return Watched.of(ends.promise, this.#host.unheard)
     },
     filtered: ({ id, type }) => createOutcome(id, type, 'filtered', []),
   }

@@ -76,11 +76,27 @@ describe('describing what was thrown', () => {
     },
   })
 
+  const refuse = (): never => {
+    throw new Error('no')
+  }
+  const proxy = new Proxy(new Error('x'), { get: refuse, has: refuse, getPrototypeOf: refuse })
+
   it('never throws itself', () => {
     expect(show(new Error('text'))).toBe('text')
     expect(show('text')).toBe('text')
     expect(show(Symbol('s'))).toBe('Symbol(s)')
-    for (const odd of [hostile, Object.create(null), withGetter]) expect(typeof show(odd)).toBe('string')
+    for (const odd of [hostile, Object.create(null), withGetter, proxy]) expect(typeof show(odd)).toBe('string')
+  })
+
+  it.each([Symbol('s'), Object.create(null), hostile, 7, undefined])(
+    'gives a string, also of the message %o',
+    (odd) => {
+      expect(typeof show(Object.assign(new Error('x'), { message: odd }))).toBe('string')
+    },
+  )
+
+  it('knows that what cannot be looked at is none of the errors of the bus', () => {
+    expect(isBusError(proxy)).toBe(false)
   })
 
   it('gives plain data for messages', () => {

@@ -53,6 +53,26 @@ describe('the error history', () => {
     })
   })
 
+  it.each([
+    ['a symbol', Symbol('s')],
+    ['no text', Object.create(null)],
+  ])('R-ERR-2 keeps an error whose message is %s, and its lane and stop() go on', async (_what, message) => {
+    const { bus } = await setUp()
+    const error = Object.assign(new Error('x'), { message })
+    const fail = async (): Promise<never> => Promise.reject(error)
+    bus.on(Placed, fail)
+    bus.handle(Do, fail)
+
+    await bus.publishAndWait(Placed('a'))
+    const outcome = await bus.publishAndWait(Placed('b'))
+    const result = await bus.execute(Do('c'))
+
+    expect(outcome.handlers).toMatchObject([{ status: 'rejected', error }])
+    expect(result).toMatchObject({ success: false, error: { code: 'HANDLER_FAILED', cause: error } })
+    expect(bus.errors).toHaveLength(2)
+    await expect(bus.stop()).resolves.toMatchObject({ finished: 0, left: [] })
+  })
+
   it('R-ERR-2 keeps a failure once, when its retries are used up', async () => {
     const { bus, clock, fail } = await setUp({ plugins: [retrying(3, 10)] })
     bus.on(Placed, fail)

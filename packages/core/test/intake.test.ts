@@ -322,6 +322,23 @@ describe('strategy drop-oldest', () => {
     expect(handled).toEqual([1, 3])
   })
 
+  it('R-PUB-5 an event that is dropped while observers are told of it keeps nobody waiting', async () => {
+    const { bus, gate } = await plugged({ capacity: 1, strategy: 'drop-oldest' })
+    bus.observe({ eventAccepted: ({ payload }) => void (payload === 1 && bus.publish(Tick(2))) })
+    const outcome = bus.publishAndWait(Tick(1))
+    await expect(outcome).rejects.toMatchObject({ code: 'EVENT_DROPPED' })
+    gate.resolve()
+    await expect(bus.stop()).resolves.toMatchObject({ left: [] })
+  })
+
+  it('R-PUB-5 an event whose session is ended while it is accepted keeps nobody waiting', async () => {
+    const { bus } = await plugged({ capacity: 1, highWaterMark: 1, strategy: 'drop-oldest' })
+    const session = bus.session('chat')
+    bus.observe({ backpressureChanged: () => void session.end({ abort: true }) })
+    const outcome = session.publishAndWait(Tick(1), { timeoutMs: 60_000 })
+    await expect(outcome).rejects.toMatchObject({ code: 'SESSION_ENDED' })
+  })
+
   it('C-28 R-Q-3 never drops an event whose handler waits for a retry', async () => {
     const clock = new VirtualClock()
     const attempts: number[] = []

@@ -43,6 +43,39 @@ const noting = (name: string, log: string[], more: Partial<Record<'start' | 'sto
   },
 })
 
+describe('R-PUB-5 a handler that publishes when it is aborted', () => {
+  it.each([1, 2, 3])(
+    'and whose events do the same, %i at a time, leaves nothing that stop() does not tell of',
+    async (times) => {
+      const clock = new VirtualClock()
+      const bus = createBus({ clock, logger: recordingLogger() })
+      await bus.start()
+      const accepted: string[] = []
+      const refused: string[] = []
+      bus.on(Job, (_event, { signal, publish }) => {
+        signal.addEventListener('abort', () => {
+          for (let n = 0; n < times; n++) {
+            publish(Job(2)).then(
+              ({ id }) => accepted.push(id),
+              ({ code }) => refused.push(code as string),
+            )
+          }
+        })
+        return new Promise(() => {})
+      })
+      accepted.push((await bus.publish(Job(1))).id)
+      await settle()
+      const stopped = bus.stop({ timeoutMs: 10 })
+      await clock.advance(5000)
+      const { left } = await stopped
+      await settle()
+      expect(left.map(({ id }) => id).sort()).toEqual(accepted.sort())
+      expect(new Set(refused)).toEqual(new Set(['BUS_STOPPED']))
+      expect(bus.stats()).toMatchObject({ running: 0, waiting: 0, lanes: { active: 0 } })
+    },
+  )
+})
+
 describe('start', () => {
   it('goes through its states', async () => {
     const bus = createBus({ plugins: [{ name: 'wait', install: (host) => host.onStart(() => gate.promise) }] })

@@ -539,6 +539,23 @@ describe('onHealth', () => {
   })
 })
 
+describe('a failure that the handler did not throw', () => {
+  const open = new BusError('CIRCUIT_OPEN', 'the circuit is open')
+  it.each([
+    ['the error of the result', open, { code: 'CIRCUIT_OPEN' }],
+    ['the cause, if it is none of the bus', new Error('x'), { code: 'HANDLER_FAILED', cause: new Error('x') }],
+  ])('R-ERR-1 is %s', async (_what, error, expected) => {
+    const bus = createBus({
+      plugins: [deciding(() => ({ action: 'fail', asIs: true, error }))],
+      logger: recordingLogger(),
+    })
+    bus.handle(Work, () => {
+      throw new Error('thrown')
+    })
+    await expect(bus.execute(Work())).resolves.toMatchObject({ success: false, error: expected })
+  })
+})
+
 describe('redeliver', () => {
   const leaseFor = (handler: string, settled: unknown[]): DeliveryLease => ({
     parkAfterMs: Infinity,

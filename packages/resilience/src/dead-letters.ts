@@ -1,24 +1,23 @@
-import type {
-  AnyDefinition,
-  CommandDefinition,
-  CommandMessage,
-  DeadReason,
-  EventDefinition,
-  EventMessage,
-  Message,
-  Page,
-  Persistence,
-  PluginHost,
-  StoredEvent,
+import {
+  type AnyDefinition,
+  type CommandDefinition,
+  type CommandMessage,
+  type EventDefinition,
+  type EventMessage,
+  isBusError,
+  type Message,
+  type Page,
+  type Persistence,
+  type PluginHost,
+  type StoredEvent,
 } from '@buslane/core'
 import { toJson } from '@buslane/core/store-runner'
 import { type DeadLetter, readLetter } from './dead-letter.ts'
-import { type BoxedLetter, isBoxed, type LetterBox } from './letter-box.ts'
+import { invalidOption } from './errors.ts'
+import { type BoxedLetter, isBoxed, isBoxedCursor, type LetterBox } from './letter-box.ts'
+import { checkFilter, type DeadLetterFilter, nameOf, requireFilter, type TypeKey } from './letter-filter.ts'
 import type { LetterWriter } from './letter-writer.ts'
 import type { ReplayLease } from './replay-lease.ts'
-
-/** A type, by its name or by its definition. */
-export type TypeKey = string | { readonly type: string }
 
 /** What messages of a type are made of. */
 export type PayloadOf<Type> =
@@ -28,19 +27,6 @@ export type PayloadOf<Type> =
       ? Input
       : unknown
 
-/** Which dead letters. What is left out says nothing. */
-export interface DeadLetterFilter<Type extends TypeKey = TypeKey> {
-  /** A definition gives the letters the type of its payload. */
-  readonly type?: Type | undefined
-  readonly reason?: DeadReason | undefined
-  readonly session?: string | undefined
-  /** Given up at or after, and before: epoch milliseconds. */
-  readonly since?: number | undefined
-  readonly until?: number | undefined
-  /** How many on a page: up to 1,000. Default 100. */
-  readonly limit?: number | undefined
-}
-
 /** How a replay is done. */
 export interface ReplayOptions {
   /** Gives the payload that is handled instead; the original is kept beside it. Of the version that the letter has. */
@@ -49,10 +35,18 @@ export interface ReplayOptions {
   readonly by?: string | undefined
 }
 
-/** What became of one letter. `gone`: there is none of that key, or somebody else was quicker. */
+/**
+ * What became of one letter. It is still among the letters where there is an `error`.
+ *
+ * - `replayed`: it is at work, or in the store to be.
+ * - `gone`: there is none of that key, or somebody else was quicker.
+ * - `no-handler`: it is in memory only, and its handler is not registered any more.
+ * - `refused`: it is in memory only, and its bus or its session takes nothing more.
+ * - `failed`: for another reason.
+ */
 export type ReplayResult = { readonly key: string } & (
   | { readonly status: 'replayed' | 'gone' }
-  | { readonly status: 'failed'; readonly error: unknown }
+  | { readonly status: 'no-handler' | 'refused' | 'failed'; readonly error: unknown }
 )
 
 /** How many letters there are. */
@@ -67,7 +61,7 @@ interface LettersHost {
   readonly persistence: Persistence
   readonly box: LetterBox
   readonly writer: LetterWriter
-  readonly bus: Pick<PluginHost, 'redeliver' | 'execute'>
+  readonly bus: Pick<PluginHost, 'redeliver' | 'execute' | 'requireHandler'>
   readonly lease: (boxed: BoxedLetter) => ReplayLease
   /** A command from the box is at work again: what becomes of it is told by its id. */
   readonly executing: (boxed: BoxedLetter) => { ended(isDone: boolean): void }
@@ -75,6 +69,7 @@ interface LettersHost {
 }
 
 const PAGE = 100
+const MAX_PAGE = 1000
 
 /** Lets people and tools see the dead letters of a bus, and move them. */
 export class DeadLetters {
@@ -87,6 +82,8 @@ export class DeadLetters {
   /**
    * One page, oldest first: those in the store, then those in memory. `cursor` is `next` of the page before. What comes or goes
    * meanwhile neither repeats nor hides another letter.
+   *
+   * @throws {BusError} `INVALID_ARGUMENT` for a filter that is none, and for a cursor that no page gave.
    */
   async list<Type extends TypeKey = string>(
     filter: DeadLetterFilter<Type> = {},
@@ -94,10 +91,13 @@ export class DeadLetters {
   ): Promise<Page<DeadLetter<PayloadOf<Type>>>> {
     type Letters = readonly DeadLetter<PayloadOf<Type>>[]
     const { persistence, box, writer } = this.#host
-    await writer.settled()
-    const { limit = PAGE, session, type, ...others } = filter
-    const typeName = nameOf(type)
     const store = persistence.deadLetters
+    checkFilter(filter)
+    requireCursor(cursor, store !== undefined)
+    await writer.settled()
+    const { limit: wanted = PAGE, session, type, ...others } = filter
+    const limit = Math.min(wanted, MAX_PAGE)
+    const typeName = nameOf(type)
     const entries: DeadLetter[] = []
     let boxCursor = cursor ?? ''
     if (store && !isBoxed(boxCursor)) {
@@ -141,6 +141,8 @@ export class DeadLetters {
    * - *Atomic*: a letter is either still here or ready to be handled, whatever dies meanwhile.
    * - *Idempotent*: of two who replay one letter, one finds it `gone`.
    * - *Failure*: each letter for itself; one that fails does not keep the others.
+   *
+   * @throws {BusError} `INVALID_ARGUMENT` without a filter, or with one that has a property without a value: `{}` means all.
    */
   replay(key: string, options?: ReplayOptions): Promise<ReplayResult>
   replay(filter: DeadLetterFilter, options?: ReplayOptions): Promise<readonly ReplayResult[]>
@@ -148,6 +150,7 @@ export class DeadLetters {
     which: string | DeadLetterFilter,
     options: ReplayOptions = {},
   ): Promise<ReplayResult | readonly ReplayResult[]> {
+    if (typeof which !== 'string') requireFilter('replay', which)
     await this.#host.writer.settled()
     if (typeof which === 'string') return this.#replayOne(which, options)
     const results: ReplayResult[] = []
@@ -156,9 +159,14 @@ export class DeadLetters {
     return results
   }
 
-  /** Deletes one letter, or all that fit. How many were there. */
+  /**
+   * Deletes one letter, or all that fit. How many were there.
+   *
+   * @throws {BusError} `INVALID_ARGUMENT` without a filter, or with one that has a property without a value: `{}` means all.
+   */
   async discard(which: string | DeadLetterFilter, { by = 'unknown' }: { readonly by?: string } = {}): Promise<number> {
     const { persistence, box, writer, moved } = this.#host
+    if (typeof which !== 'string') requireFilter('discard', which)
     await writer.settled()
     let discarded = 0
     for (const key of typeof which === 'string' ? [which] : await this.#keysOf(which)) {
@@ -182,7 +190,7 @@ export class DeadLetters {
     const keys: string[] = []
     let cursor: string | undefined
     do {
-      const page: Page<DeadLetter> = await this.list({ limit: 1000, ...filter }, cursor)
+      const page: Page<DeadLetter> = await this.list({ limit: MAX_PAGE, ...filter }, cursor)
       keys.push(...page.entries.map(({ key }) => key))
       cursor = page.next
     } while (cursor !== undefined)
@@ -195,7 +203,7 @@ export class DeadLetters {
       if (status === 'replayed') this.#host.moved(key, 'replayed', by)
       return { key, status }
     } catch (error) {
-      return { key, status: 'failed', error }
+      return { key, status: failureOf(error), error }
     }
   }
 
@@ -216,6 +224,7 @@ export class DeadLetters {
     const { box, bus, lease, executing } = this.#host
     const kept = box.get(key)
     if (!kept) return 'gone'
+    bus.requireHandler(kept.message, kept.identity)
     let boxed = kept
     if (edit) {
       const original = kept.letter.edited?.payload ?? kept.letter.payload
@@ -229,18 +238,29 @@ export class DeadLetters {
       void bus.execute(message as CommandMessage).then(({ success }) => at.ended(success))
       return 'replayed'
     }
+    const own = lease(boxed)
     try {
-      await bus.redeliver(message as EventMessage, lease(boxed))
+      await bus.redeliver(message as EventMessage, own)
       return 'replayed'
     } catch (error) {
+      own.abandon()
       box.add(kept)
       throw error
     }
   }
 }
 
-const nameOf = (type: TypeKey | undefined): string | undefined =>
-  typeof type === 'string' || type === undefined ? type : type.type
+/** What a store's cursors look like only the store knows. */
+const requireCursor = (cursor: unknown, hasStore: boolean): void => {
+  if (cursor === undefined) return
+  if (typeof cursor === 'string' && (isBoxedCursor(cursor) || (hasStore && !isBoxed(cursor)))) return
+  throw invalidOption('cursor', 'the `next` of an earlier page', cursor)
+}
+
+const failureOf = (error: unknown): 'no-handler' | 'refused' | 'failed' => {
+  if (isBusError(error, 'NO_HANDLER')) return 'no-handler'
+  return isBusError(error, 'BUS_STOPPED') || isBusError(error, 'SESSION_ENDED') ? 'refused' : 'failed'
+}
 
 const fits = (
   letter: DeadLetter,

@@ -32,6 +32,7 @@ import { LetterWriter } from './letter-writer.ts'
 import type { ResilienceOptions } from './options.ts'
 import { checkPolicies } from './policies.ts'
 import { Recoveries } from './recoveries.ts'
+import { Redactor } from './redactor.ts'
 import type { GuardedHandler, NamedStats, Resilience } from './resilience.ts'
 import { Sequences } from './sequences.ts'
 import { SessionTallies } from './session-tallies.ts'
@@ -78,7 +79,7 @@ export class Guard implements Resilience, GuardHost {
       clock,
       logger,
       persistence,
-      redact,
+      redactor: new Redactor({ clock, logger, redact }),
       box: this.#box,
       node: this.#options.node ?? processName(),
       isStorable: (type) => this.#records.isStorable(type),
@@ -187,8 +188,8 @@ export class Guard implements Resilience, GuardHost {
     return this.#intake?.of(type)
   }
 
-  refused(error: BusError): void {
-    this.#recoveries.refused(error)
+  ended(context: RunContext, error: BusError, isRefusal: boolean): void {
+    this.#recoveries.ended(context, { error, isRefusal })
   }
 
   inSequence(message: Message, context: RunContext): Promise<void> | undefined {

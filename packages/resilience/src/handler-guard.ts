@@ -27,8 +27,8 @@ export interface GuardHost {
   ranAway(message: Message, handler: string, timeoutMs: number): void
   /** Stops what is stored of a type while too much of it fails. */
   intakeOf(type: string): Circuit | undefined
-  /** This error is why the handler was not called: no attempt is used up by it. */
-  refused(error: BusError): void
+  /** This error is how the run ended, and not what the handler threw. `isRefusal`: it was not even called. */
+  ended(context: RunContext, error: BusError, isRefusal: boolean): void
   /** Whether something has to be in order before the message may be handled: rejects if it is not. */
   inSequence(message: Message, context: RunContext): Promise<void> | undefined
   tallyOfSession(sessionId: string): Tally | undefined
@@ -67,8 +67,8 @@ export class HandlerGuard {
     this.record = record
     const { bulkhead, rateLimit } = record.policy
     const { name } = registration
-    this.#bulkhead = bulkhead && new Bulkhead(bulkhead, () => this.#refusal(bulkheadFull(name)))
-    this.#rateLimit = rateLimit && new RateLimit(rateLimit, host.clock, () => this.#refusal(rateLimited(name)))
+    this.#bulkhead = bulkhead && new Bulkhead(bulkhead, () => bulkheadFull(name))
+    this.#rateLimit = rateLimit && new RateLimit(rateLimit, host.clock, () => rateLimited(name))
   }
 
   around(run: HandlerRun): HandlerRun {
@@ -125,8 +125,8 @@ export class HandlerGuard {
   #queue(message: Message, context: RunContext, run: HandlerRun): unknown {
     const signal = (): AbortSignal => context.signal
     const refuse = (error: unknown): never => {
-      this.#countRefusal(context)
-      throw error
+      // While it waits it is ended by its signal only, and that is no refusal.
+      throw context.signal.aborted ? error : this.#refusal(context, error as BusError)
     }
     const room = (): unknown => {
       const entered = this.#bulkhead?.enter(signal)
@@ -143,14 +143,14 @@ export class HandlerGuard {
     const intakePermit = intake?.acquire()
     if (intake && intakePermit === undefined) {
       this.#bulkhead?.leave()
-      throw this.#refusal(intakePaused(type))
+      throw this.#refusal(context, intakePaused(type))
     }
     const permit = circuit?.acquire()
     if (circuit && permit === undefined) {
       if (intakePermit !== undefined) intake!.returned(intakePermit)
       this.#bulkhead?.leave()
-      this.#countRefusal(context)
-      throw this.#refusal(new CircuitOpenError(circuit.name === '' ? name : circuit.name, circuit.retryAfterMs))
+      const circuitName = circuit.name === '' ? name : circuit.name
+      throw this.#refusal(context, new CircuitOpenError(circuitName, circuit.retryAfterMs))
     }
     const permits: Permits = { circuit: permit, intake: intakePermit }
     return this.#call(message, context, run, permits)
@@ -192,16 +192,11 @@ export class HandlerGuard {
     const { attempts } = context
     if (attempts < policy.retry.maxAttempts || this.#excused.has(context)) return
     this.#excused.add(context)
-    throw this.#refusal(attemptsExhausted(name, attempts))
+    throw this.#refusal(context, attemptsExhausted(name, attempts))
   }
 
-  /** Somebody waits for a command, so being refused is one of its tries. An event waits until it is not refused. */
-  #countRefusal(context: RunContext): void {
-    if (this.record.kind === 'command') context.attempts++
-  }
-
-  #refusal<Refusal extends BusError>(error: Refusal): Refusal {
-    this.host.refused(error)
+  #refusal(context: RunContext, error: BusError): BusError {
+    this.host.ended(context, error, true)
     return error
   }
 

@@ -16,16 +16,9 @@ export type { RateLimitOptions } from './rate-limit.ts'
 
 // Dead letters
 export type { DeadAttempt, DeadHandler, DeadLetter } from './dead-letter.ts'
-export type {
-  DeadLetterCounts,
-  DeadLetterFilter,
-  DeadLetters,
-  PayloadOf,
-  ReplayOptions,
-  ReplayResult,
-  TypeKey,
-} from './dead-letters.ts'
-export type { Redaction } from './letter-writer.ts'
+export type { DeadLetterCounts, DeadLetters, PayloadOf, ReplayOptions, ReplayResult } from './dead-letters.ts'
+export type { DeadLetterFilter, TypeKey } from './letter-filter.ts'
+export type { Redaction } from './redactor.ts'
 
 // Looking in
 export type { HandlerStats, LastFailure } from './handler-stats.ts'

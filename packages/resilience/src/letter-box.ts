@@ -15,6 +15,9 @@ export interface BoxedLetter {
 /** So that keys of the box and of the store are told apart. */
 const PREFIX = 'memory:'
 
+/** Whether it is what a page of the box gave as `next`. */
+export const isBoxedCursor = (cursor: string): boolean => /^memory:\d+$/.test(cursor)
+
 export const isBoxed = (key: string): boolean => key.startsWith(PREFIX)
 
 /** Dead letters in memory, oldest first. When it is full the oldest leave, counted: nobody ever waits for room. */

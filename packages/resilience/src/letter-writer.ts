@@ -12,21 +12,7 @@ import { storeMessage } from '@buslane/core/store-runner'
 import { type DeadLetter, traceContextOf } from './dead-letter.ts'
 import type { DeadMessage } from './dead-message.ts'
 import type { LetterBox } from './letter-box.ts'
-
-/** What is taken out of letters before they are kept, and of errors before they are kept, logged or told. */
-export interface Redaction {
-  /** What of a payload may be kept. What is kept is what a replay handles, unless that edits it. */
-  readonly payload?: ((payload: unknown, letter: { readonly type: string }) => unknown) | undefined
-  /** What of the metadata may be kept. */
-  readonly metadata?:
-    | ((
-        metadata: Readonly<Record<string, unknown>>,
-        letter: { readonly type: string },
-      ) => Readonly<Record<string, unknown>>)
-    | undefined
-  /** What takes the place of a thrown value everywhere: in letters, in the store, in `bus.errors`, in the log. */
-  readonly error?: ((error: unknown, message: { readonly type: string }) => unknown) | undefined
-}
+import type { Redactor } from './redactor.ts'
 
 interface WriterHost {
   readonly clock: Clock
@@ -34,7 +20,7 @@ interface WriterHost {
   readonly persistence: Persistence
   readonly box: LetterBox
   readonly node: string
-  readonly redact: Redaction
+  readonly redactor: Redactor
   /** Whether every handler of the type has a name of its own, so that a store can keep its events. */
   readonly isStorable: (type: string) => boolean
   /** The box was full, or the store could not be reached. */
@@ -66,13 +52,14 @@ export class LetterWriter {
   }
 
   write(given: DeadMessage): void {
-    const { persistence, isStorable } = this.#host
-    const dead = this.#redacted(given)
+    const { persistence, isStorable, redactor } = this.#host
+    const dead = redactor.redacted(given)
     const { deadLetters, events } = persistence
     const isKnown = dead.message.kind === 'command' || (dead.identity !== undefined && isStorable(dead.message.type))
     const letter = deadLetters && events && isKnown ? this.#newLetter(dead) : undefined
     if (!letter || !deadLetters) return void this.#box(dead, given)
-    const written = deadLetters.add(letter).then(
+    const add = async (): Promise<string> => deadLetters.add(letter)
+    const written = add().then(
       () => undefined,
       (error: unknown) => this.#refused(dead, given, letter, error),
     )
@@ -158,31 +145,6 @@ export class LetterWriter {
       replays,
       edited,
       isStored: false,
-    }
-  }
-
-  /** Only what is kept: what is handled again from memory is the message itself. */
-  #redacted(dead: DeadMessage): DeadMessage {
-    const { payload, metadata } = this.#host.redact
-    if (!payload && !metadata) return dead
-    const { message } = dead
-    const { type } = message
-    // A message is no plain object: its copy is, and that is all that is read of it here.
-    const { kind, id, version, sessionId, timestamp, correlationId, causationId } = message
-    return {
-      ...dead,
-      message: {
-        kind,
-        id,
-        type,
-        version,
-        sessionId,
-        timestamp,
-        correlationId,
-        causationId,
-        payload: payload ? payload(message.payload, { type }) : message.payload,
-        metadata: metadata ? metadata(message.metadata, { type }) : message.metadata,
-      },
     }
   }
 

@@ -1,14 +1,14 @@
 import { any, checkOptions, number, optionalFunction, whole } from './check-options.ts'
 import { checkIntakePause, type IntakePauseOptions } from './intake-pause.ts'
-import type { Redaction } from './letter-writer.ts'
+import type { Redaction } from './redactor.ts'
 import { checkPolicies, type ResiliencePolicies } from './policies.ts'
 import type { FailureFacts, Recovery } from './recoverability.ts'
 
 /** Options of {@link resilience}. Those of {@link ResiliencePolicies} hold where a type or a handler says nothing else. */
 export interface ResilienceOptions extends ResiliencePolicies {
   /**
-   * Has the last word about each failure; `byDefault` is what the options say. Called at once, and must answer at once; if it throws, the
-   * default holds.
+   * Has the last word about each failure; `byDefault` is what the options say. Called at once, and must answer at once; if it throws, or
+   * gives what is no recovery, the default holds, and the log says so.
    */
   readonly recover?: ((facts: FailureFacts, byDefault: Recovery) => Recovery) | undefined
   /** How long a handler may take to end after its timeout before it is reported as a runaway, in milliseconds. Default 1,000. */

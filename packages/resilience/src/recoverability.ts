@@ -64,6 +64,34 @@ export const recover = (facts: FailureFacts): Recovery => {
   return delayMs === 0 ? { action: 'retryNow' } : { action: 'retryAt', delayMs }
 }
 
+/**
+ * What somebody else decided, read once.
+ *
+ * @throws {TypeError} if it is no recovery; and whatever its properties throw.
+ */
+export const readRecovery = (given: Recovery): Recovery => {
+  const { action } = given
+  switch (action) {
+    case 'retryNow':
+    case 'discard':
+      return { action }
+    case 'retryAt':
+    case 'pauseIntake': {
+      const { delayMs } = given
+      if (Number.isFinite(delayMs) && delayMs >= 0) return { action, delayMs }
+      throw new TypeError(`The delayMs of '${action}' must be a number of milliseconds from 0`)
+    }
+    case 'deadLetter': {
+      const { reason } = given
+      if (typeof reason === 'string' && reason !== '') return { action, reason }
+      throw new TypeError('The reason of a deadLetter must be a string that is not empty')
+    }
+    default:
+      if ((given as unknown) instanceof Promise) (given as Promise<unknown>).catch(() => undefined)
+      throw new TypeError('A recovery must be given at once, and have one of the actions that there are')
+  }
+}
+
 const waitOf = ({ error, isRefused, attempts, retry, random }: FailureFacts): number => {
   if (isRetryAfter(error)) return error.retryAfterMs
   const circuitMs = isCircuitOpen(error) ? error.retryAfterMs : 0

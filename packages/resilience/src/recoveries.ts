@@ -1,4 +1,5 @@
 import type {
+  BusError,
   Clock,
   Decision,
   Failure,
@@ -13,7 +14,7 @@ import { type Burials, MAX_ERRORS } from './burials.ts'
 import type { IntakePause } from './intake-pause.ts'
 import type { ResilienceOptions } from './options.ts'
 import type { HandlerPolicy } from './policies.ts'
-import { type FailureFacts, recover, type Recovery } from './recoverability.ts'
+import { type FailureFacts, readRecovery, recover, type Recovery } from './recoverability.ts'
 
 /** What recoveries need of the plugin around them. */
 export interface RecoveriesHost {
@@ -30,6 +31,15 @@ interface History {
   readonly firstFailedAt: number
   /** The last ones; of a stored message the store has them. */
   readonly errors: StoredError[]
+  /** How often a command was refused: somebody waits for it, so that is one of its tries. An event waits until it is not refused. */
+  refusals: number
+}
+
+/** How a run ended that its handler did not end. */
+interface Ending {
+  readonly error: BusError
+  /** The handler was not called. */
+  readonly isRefusal: boolean
 }
 
 /** Decides what becomes of failures: gathers the facts for {@link recover}, and does what comes of it. */
@@ -37,20 +47,26 @@ export class Recoveries {
   readonly #host: RecoveriesHost
   readonly #random: () => number
   readonly #histories = new WeakMap<HandlerContext, History>()
-  readonly #refusals = new WeakSet<object>()
+  /** By the run: the same error may be thrown on by a handler that executed a command. */
+  readonly #endings = new WeakMap<HandlerContext, Ending>()
 
   constructor(host: RecoveriesHost) {
     this.#host = host
     this.#random = host.options.random ?? Math.random
   }
 
-  /** This error is why a handler was not called. */
-  refused(error: object): void {
-    this.#refusals.add(error)
+  /** This error is how a run ended, and not what its handler threw. */
+  ended(context: HandlerContext, ending: Ending): void {
+    this.#endings.set(context, ending)
   }
 
   /** What becomes of the failure. */
   decide(failure: Failure): Decision {
+    const decision = this.#decide(failure)
+    return decision.action === 'retry' || !this.#endingOf(failure) ? decision : { ...decision, asIs: true }
+  }
+
+  #decide(failure: Failure): Decision {
     const { message, attempts, isStored, isQuiet } = failure
     const error = this.#redacted(failure)
     if (isQuiet) return { action: 'fail', error }
@@ -58,6 +74,7 @@ export class Recoveries {
     const history = this.#historyOf(failure)
     const waits = isRefused && message.kind === 'event'
     if (!waits) this.#remember(failure, history, error)
+    if (isRefused && !waits) history.refusals++
     const facts: FailureFacts = {
       kind: message.kind,
       type: message.type,
@@ -65,12 +82,12 @@ export class Recoveries {
       sessionId: message.sessionId,
       error: failure.error,
       isRefused,
-      attempts,
+      attempts: attempts + history.refusals,
       elapsedMs: this.#host.clock.monotonic() - history.firstFailedAt,
       isStored,
       intakePausedMs: isStored ? this.#host.intake?.pausedMs(message.type) : undefined,
       retry: this.#policyOf(failure).retry,
-      random: this.#random(),
+      random: this.#jitter(),
     }
     return this.#act(this.#recovery(facts), failure, error, history)
   }
@@ -81,12 +98,25 @@ export class Recoveries {
 
   #recovery(facts: FailureFacts): Recovery {
     const byDefault = recover(facts)
+    const { options, logger } = this.#host
+    if (!options.recover) return byDefault
     try {
-      return this.#host.options.recover?.(facts, byDefault) ?? byDefault
+      return readRecovery(options.recover(facts, byDefault) ?? byDefault)
     } catch (error) {
-      this.#host.logger.error({ error }, 'The recover option threw, so the default holds')
+      logger.error({ error }, 'The recover option threw, or gave what is no recovery, so the default holds')
       return byDefault
     }
+  }
+
+  /** A source of the user's that gives nonsense must not lose the failure. */
+  #jitter(): number {
+    try {
+      const random = this.#random()
+      if (random >= 0 && random < 1) return random
+    } catch {
+      // As if it had given nonsense.
+    }
+    return Math.random()
   }
 
   #act(recovery: Recovery, failure: Failure, error: unknown, history: History): Decision {
@@ -114,14 +144,19 @@ export class Recoveries {
     }
   }
 
-  #isRefusal({ error }: Failure): boolean {
-    return typeof error === 'object' && error !== null && this.#refusals.has(error)
+  #isRefusal(failure: Failure): boolean {
+    return this.#endingOf(failure)?.isRefusal === true
+  }
+
+  #endingOf({ context, error }: Failure): Ending | undefined {
+    const ending = this.#endings.get(context)
+    return ending?.error === error ? ending : undefined
   }
 
   #historyOf({ context }: Failure): History {
     let history = this.#histories.get(context)
     if (!history) {
-      history = { firstFailedAt: this.#host.clock.monotonic(), errors: [] }
+      history = { firstFailedAt: this.#host.clock.monotonic(), errors: [], refusals: 0 }
       this.#histories.set(context, history)
     }
     return history
@@ -133,9 +168,11 @@ export class Recoveries {
     if (errors.length > MAX_ERRORS) errors.shift()
   }
 
-  #redacted({ error, message }: Failure): unknown {
+  #redacted(failure: Failure): unknown {
+    const { error, message } = failure
     const { error: redact } = this.#host.options.redact ?? {}
-    if (!redact) return error
+    // A refusal is of this package, and tells nothing of the message.
+    if (!redact || this.#isRefusal(failure)) return error
     try {
       return redact(error, { type: message.type })
     } catch {

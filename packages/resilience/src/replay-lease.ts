@@ -19,13 +19,20 @@ export class ReplayLease implements DeliveryLease {
   /** Its retries are waited for in memory. */
   readonly parkAfterMs: number = Infinity
   readonly #host: ReplayHost
+  #isHandled = false
 
   constructor(boxed: BoxedLetter, host: ReplayHost) {
     this.boxed = boxed
     this.#host = host
   }
 
-  begin(): true {
+  /** It is not put to work after all. */
+  abandon(): void {
+    this.#host.done(this)
+  }
+
+  begin(plan: Parameters<DeliveryLease['begin']>[0]): true {
+    this.#isHandled = plan.some(({ identity }) => identity === this.boxed.identity)
     return true
   }
 
@@ -47,7 +54,9 @@ export class ReplayLease implements DeliveryLease {
 
   async settle(outcomes: readonly HandlerOutcome[]): Promise<void> {
     const [bad] = outcomes.filter(({ status }) => status !== 'fulfilled' && status !== 'skipped')
-    if (!bad) this.#host.done(this)
+    // Its handler may have gone since it was asked for.
+    if (!this.#isHandled) this.#host.putBack(this)
+    else if (!bad) this.#host.done(this)
     else if (bad.status === 'rejected' || bad.status === 'timed-out') this.#host.failed(this, bad)
     else this.#host.putBack(this)
   }

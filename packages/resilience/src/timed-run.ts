@@ -44,7 +44,7 @@ export class TimedRun extends Deadline {
     this.#state = 'ran-away'
     record.tally.runaways++
     host.ranAway(this.#message, record.name, this.#timeoutMs)
-    this.#fail(this.#guard.timedOut())
+    this.#timeOut()
   }
 
   readonly #fulfilled = (value: unknown): void => {
@@ -54,7 +54,15 @@ export class TimedRun extends Deadline {
   }
 
   readonly #rejected = (error: unknown): void => {
-    if (!this.#ended()) this.#fail(this.#state === 'aborted' ? this.#guard.timedOut(error) : error)
+    if (this.#ended()) return
+    if (this.#state === 'aborted') this.#timeOut(error)
+    else this.#fail(error)
+  }
+
+  #timeOut(cause?: unknown): void {
+    const error = this.#guard.timedOut(cause)
+    this.#guard.host.ended(this.#context, error, false)
+    this.#fail(error)
   }
 
   #fail(error: unknown): void {

@@ -33,7 +33,7 @@ const charge = async ({ bus }: GuardedBus, times = 1): Promise<string> => {
   let last = ''
   for (let n = 0; n < times; n++) {
     const result = await bus.execute(Charge(n))
-    last = result.success ? result.value : String((result.error.cause as { code?: string }).code ?? 'failed')
+    last = result.success ? result.value : result.error.code
   }
   return last
 }
@@ -41,7 +41,7 @@ const charge = async ({ bus }: GuardedBus, times = 1): Promise<string> => {
 describe('the circuit breaker of a command', () => {
   it('fault 1: opens for real, and the handler is not called any more', async () => {
     const state = await bank({ consecutive: 3 })
-    expect(await charge(state, 3)).toBe('failed')
+    expect(await charge(state, 3)).toBe('HANDLER_FAILED')
     expect(await charge(state, 10)).toBe('CIRCUIT_OPEN')
     expect(state.calls).toBe(3)
     expect(state.guard.circuits()).toEqual([{ name: 'card.charge', state: { is: 'open', probesInMs: 30_000 } }])

@@ -5,6 +5,7 @@ import {
   type DeadLetterStore,
   type EventMessage,
   type Persistence,
+  type StandardSchema,
 } from '@buslane/core'
 import { memoryPersistence } from '@buslane/persistence-memory'
 import { describe, expect, it } from 'vitest'
@@ -16,6 +17,16 @@ import { settle } from './support/virtual-clock.ts'
 const Placed = defineEvent<{ order: string }>('order.placed')
 const Paid = defineEvent<{ order: string }>('order.paid', { durable: true })
 const Charge = defineCommand<{ cents: number }>('card.charge')
+/** A schema: a text of digits. */
+const digits: StandardSchema<string> = {
+  '~standard': {
+    version: 1,
+    vendor: 'test',
+    validate: (value) =>
+      /^\d+$/.test(String(value)) ? { value: String(value) } : { issues: [{ message: 'no digits' }] },
+  },
+}
+
 const stolen = new NonRetryableError('stolen')
 
 const places = [
@@ -251,6 +262,50 @@ describe.each(places)('dead letters of messages in memory, kept %s', (_place, ma
     expect(third.next).toBeUndefined()
   })
 
+  it.each([[undefined], [null], [5], [{ session: undefined }], [{ type: {} }], [{ sesion: 's' }], [{ since: 'x' }]])(
+    'are neither replayed nor discarded by the filter %o',
+    async (filter) => {
+      const { bus, guard, clock } = await make()
+      bus.on(Placed, broken(stolen).handle, { name: 'ship' })
+      await bus.publish(Placed({ order: '1' }))
+      await clock.advance(0)
+      const refusal = expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('filter') })
+      await expect(guard.deadLetters.discard(filter as never)).rejects.toEqual(refusal)
+      await expect(guard.deadLetters.replay(filter as never)).rejects.toEqual(refusal)
+      expect(await guard.deadLetters.count()).toMatchObject({ total: 1 })
+    },
+  )
+
+  it('a filter that was forgotten is told from all letters', async () => {
+    const { guard } = await make()
+    const why = expect.objectContaining({ message: expect.stringContaining('{}') })
+    await expect(guard.deadLetters.discard({ session: undefined })).rejects.toEqual(why)
+    await expect(guard.deadLetters.discard({})).resolves.toBe(0)
+  })
+
+  it.each([
+    [{ limit: 0 }, undefined],
+    [{ limit: 1.5 }, undefined],
+    [{ since: 'x' }, undefined],
+    [null, undefined],
+    [{}, 5],
+    [{}, 'garbage'],
+    [{}, 'memory:garbage'],
+  ])('are not listed by filter %o and cursor %o', async (filter, cursor) => {
+    const { guard } = await make()
+    await expect(guard.deadLetters.list(filter as never, cursor as never)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+  })
+
+  it('are listed where a property of the filter has no value', async () => {
+    const { bus, guard, clock } = await make()
+    bus.on(Placed, broken(stolen).handle, { name: 'ship' })
+    await bus.publish(Placed({ order: '1' }))
+    await clock.advance(0)
+    expect((await guard.deadLetters.list({ session: undefined, limit: 5000 })).entries).toHaveLength(1)
+  })
+
   it('are found by reason, session and time', async () => {
     const { bus, guard, clock } = await make()
     bus.on(Placed, broken(stolen).handle, { name: 'ship' })
@@ -291,6 +346,26 @@ describe.each(places)('dead letters of messages in memory, kept %s', (_place, ma
     expect(
       JSON.stringify([letters, persistence?.snapshot(), bus.errors.map(({ error }) => String(error)), logged]),
     ).not.toContain('secret')
+  })
+
+  it.each([
+    ['throws', broken().handle],
+    ['gives a promise', async () => Promise.reject(new Error('too late'))],
+  ])('C-57 what cannot be redacted, since the function %s, is left out, and the letter is kept', async (_how, fail) => {
+    const redact = { payload: fail, metadata: fail as never }
+    const make = { 'in memory': guardedBus, 'in a store': storedBus }[_place]
+    const { bus, guard, clock, logged } = await make({ redact })
+    const told: unknown[] = []
+    bus.on(EventDeadLettered, ({ payload }) => void told.push(payload.messageType), { name: 'alarm' })
+    bus.on(Placed, broken(stolen).handle, { name: 'ship' })
+    await bus.publish(Placed({ order: 'secret' }, { metadata: { key: 'secret' } }))
+    await bus.publish(Placed({ order: 'secret' }, { metadata: { key: 'secret' } }))
+    await clock.advance(0)
+    const { entries } = await guard.deadLetters.list()
+    expect(entries).toMatchObject(Array.from({ length: 2 }, () => ({ payload: undefined, metadata: {} })))
+    expect(JSON.stringify(entries)).not.toContain('secret')
+    expect(told).toEqual(['order.placed', 'order.placed'])
+    expect(logged.filter((line) => line.includes('redact.'))).toHaveLength(1)
   })
 
   it('R-ERR-3 fault 8, C-55: a failing handler of the events about dead letters sets off nothing', async () => {
@@ -415,6 +490,62 @@ describe('in memory', () => {
     expect(await guard.deadLetters.count()).toMatchObject({ total: 3, dropped: 7 })
     expect(logged.filter((line) => line.includes('full'))).toHaveLength(1)
     expect(bus.health().warnings).toMatchObject([{ code: 'DEAD_LETTERS_DROPPED' }])
+  })
+
+  const letterOf = async (kind: 'event' | 'command') => {
+    const made = await guardedBus()
+    const { bus, guard, clock } = made
+    const on = bus.on(Placed, broken(stolen).handle, { name: 'ship' })
+    const handle = bus.handle(Charge, broken(stolen).handle)
+    await { event: () => bus.publish(Placed({ order: '1' })), command: () => bus.execute(Charge({ cents: 1 })) }[kind]()
+    await clock.advance(0)
+    const [letter] = (await guard.deadLetters.list()).entries
+    const registration = { event: on, command: handle }[kind]
+    return { ...made, registration, letter: letter! }
+  }
+
+  it.each(['event', 'command'] as const)('R-DUR-14 the letter whose handler is gone stays: %s', async (kind) => {
+    const { bus, guard, clock, registration, letter } = await letterOf(kind)
+    registration.remove()
+    bus.on(Placed, () => undefined, { name: 'another' })
+    const result = await guard.deadLetters.replay(letter.key)
+    await clock.advance(0)
+    expect(result).toMatchObject({ key: letter.key, status: 'no-handler', error: { code: 'NO_HANDLER' } })
+    expect((await guard.deadLetters.list()).entries).toEqual([letter])
+  })
+
+  it.each(['event', 'command'] as const)('R-DUR-14 the letter on a stopped bus stays: %s', async (kind) => {
+    const { bus, guard, letter } = await letterOf(kind)
+    await bus.stop()
+    const result = await guard.deadLetters.replay(letter.key)
+    expect(result).toMatchObject({ key: letter.key, status: 'refused', error: { code: 'BUS_STOPPED' } })
+    expect((await guard.deadLetters.list()).entries).toEqual([letter])
+  })
+
+  it('R-DUR-14 the letter of an event whose handler goes while it is replayed comes back', async () => {
+    const { bus, guard, clock, registration, letter } = await letterOf('event')
+    const Busy = defineEvent('busy')
+    const { promise, resolve } = Promise.withResolvers<void>()
+    bus.on(Busy, () => promise)
+    await bus.publish(Busy())
+    const result = await guard.deadLetters.replay(letter.key)
+    registration.remove()
+    resolve()
+    expect(result).toMatchObject({ status: 'replayed' })
+    await clock.advance(0)
+    expect((await guard.deadLetters.list()).entries).toMatchObject([{ id: letter.id }])
+  })
+
+  it('R-DUR-14 the letter of an edit that is refused is there once, also after the bus has stopped', async () => {
+    const { bus, guard, clock } = await guardedBus()
+    const Sum = defineEvent('sum', { schema: digits })
+    bus.on(Sum, broken(stolen).handle, { name: 'add' })
+    await bus.publish(Sum('1'))
+    await clock.advance(0)
+    const results = await guard.deadLetters.replay({}, { edit: () => 'no digits' })
+    expect(results).toMatchObject([{ status: 'failed', error: { code: 'INVALID_PAYLOAD' } }])
+    await bus.stop()
+    expect((await guard.deadLetters.list()).entries).toMatchObject([{ payload: '1' }])
   })
 
   it('a replay that stop() ends is back among the letters', async () => {

@@ -1,8 +1,9 @@
-import { defineEvent } from '@buslane/core'
+import { defineCommand, defineEvent, unwrap } from '@buslane/core'
 import { describe, expect, it } from 'vitest'
-import { guardedBus } from './support/guarded-bus.ts'
+import { broken, guardedBus } from './support/guarded-bus.ts'
 
 const Job = defineEvent<number>('job')
+const Work = defineCommand('work')
 const lane = ({ payload }: { readonly payload: unknown }): string => String(payload)
 
 describe('bulkhead', () => {
@@ -104,6 +105,49 @@ describe('rate limit', () => {
     expect((await guard.deadLetters.list()).entries).toMatchObject([
       { payload: 1, attempts: [{ error: { code: 'RATE_LIMITED' } }] },
     ])
+  })
+})
+
+describe('a command that is refused', () => {
+  const limits = [
+    ['BULKHEAD_FULL', { bulkhead: { maxConcurrent: 1, maxQueued: 0 } }],
+    ['RATE_LIMITED', { rateLimit: { calls: 1, maxQueued: 0 } }],
+  ] as const
+  it.each(limits)('R-ERR-1 ends with %s itself, no attempt, and a letter that says why', async (code, options) => {
+    const { bus, clock, guard } = await guardedBus({ retry: { maxRetries: 2 }, redact: { error: () => 'redacted' } })
+    let calls = 0
+    bus.handle(Work, () => new Promise(() => calls++), options)
+    void bus.execute(Work())
+    const result = bus.execute(Work())
+    await clock.advance(500)
+    await expect(result).resolves.toMatchObject({ success: false, error: { code }, attempts: 0 })
+    expect(calls).toBe(1)
+    const { entries } = await guard.deadLetters.list()
+    expect(entries).toMatchObject([
+      { handlers: [{ attempts: 0 }], attempts: Array.from({ length: 3 }, () => ({ error: { code } })) },
+    ])
+  })
+
+  it('R-ERR-1 counts the calls of its handler only, also if it was refused after one', async () => {
+    const { bus, clock } = await guardedBus({ retry: { maxRetries: 1, jitter: 'none' } })
+    bus.handle(Work, broken().handle, { circuitBreaker: { consecutive: 1 } })
+    const result = bus.execute(Work())
+    await clock.advance(100)
+    await expect(result).resolves.toMatchObject({ error: { code: 'CIRCUIT_OPEN' }, attempts: 1 })
+  })
+
+  it('R-ERR-1 is a failure of the handler that executed it, if that throws it on', async () => {
+    const { bus, clock } = await guardedBus({ retry: false })
+    const Outer = defineCommand('outer')
+    bus.handle(Work, broken().handle, { circuitBreaker: { consecutive: 1 } })
+    bus.handle(Outer, async (_command, { execute }) => unwrap(await execute(Work())))
+    await bus.execute(Work())
+    const result = bus.execute(Outer())
+    await clock.advance(0)
+    await expect(result).resolves.toMatchObject({
+      error: { code: 'HANDLER_FAILED', cause: { code: 'CIRCUIT_OPEN' } },
+      attempts: 1,
+    })
   })
 })
 

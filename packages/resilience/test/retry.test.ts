@@ -201,6 +201,46 @@ it('each attempt has a signal of its own', async () => {
 })
 
 describe('the recover option', () => {
+  const throwing = {
+    get action(): never {
+      throw new Error('no')
+    },
+  }
+  it.each([
+    ['a delay that is no number', () => ({ action: 'retryAt', delayMs: NaN })],
+    ['a delay below 0', () => ({ action: 'retryAt', delayMs: -5 })],
+    ['a delay that is a text', () => ({ action: 'pauseIntake', delayMs: 'x' })],
+    ['no delay', () => ({ action: 'retryAt' })],
+    ['no end', () => ({ action: 'retryAt', delayMs: Infinity })],
+    ['an action that there is not', () => ({ action: 'forget' })],
+    ['no reason', () => ({ action: 'deadLetter' })],
+    ['a promise', async () => Promise.reject(new Error('too late'))],
+    ['properties that throw', () => throwing],
+    ['a number', () => 5],
+  ])('that gives %s leaves it at the default, and no letter is lost', async (_what, recover) => {
+    const { bus, guard, clock, logged } = await guardedBus({
+      recover: recover as never,
+      retry: { maxRetries: 1 },
+    })
+    bus.on(Placed, broken().handle)
+    await bus.publish(Placed(1))
+    await clock.advance(1000)
+    const { entries } = await guard.deadLetters.list()
+    expect(entries).toMatchObject([{ reason: 'attempts-exhausted' }])
+    expect(logged.filter((line) => line.includes('recover'))).toHaveLength(2)
+  })
+
+  it.each([
+    ['throws', broken().handle],
+    ['gives no number', () => NaN],
+  ])('a source of jitter that %s loses no letter', async (_what, random) => {
+    const { bus, guard, clock } = await guardedBus({ random })
+    bus.on(Placed, broken().handle)
+    await bus.publish(Placed(1))
+    await clock.advance(60_000)
+    expect((await guard.deadLetters.list()).entries).toMatchObject([{ reason: 'attempts-exhausted' }])
+  })
+
   it('has the last word', async () => {
     const { bus, guard } = await guardedBus({ recover: () => ({ action: 'deadLetter', reason: 'mine' }) })
     bus.on(Placed, broken().handle)

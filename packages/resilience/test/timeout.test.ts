@@ -33,12 +33,12 @@ describe('timeoutMs', () => {
     expect(bus.errors).toMatchObject([{ error: { code: 'HANDLER_TIMED_OUT' } }])
   })
 
-  it('fails a command, whose caller need not know of it', async () => {
+  it('R-ERR-1 fails a command with its own error, whose caller need not know of it', async () => {
     const { bus, clock, guard } = await guardedBus({ retry: false })
     bus.handle(Charge, untilAborted, { timeoutMs: 100 })
     const result = bus.execute(Charge(1))
     await clock.advance(100)
-    await expect(result).resolves.toMatchObject({ success: false, error: { cause: { code: 'HANDLER_TIMED_OUT' } } })
+    await expect(result).resolves.toMatchObject({ success: false, attempts: 1, error: { code: 'HANDLER_TIMED_OUT' } })
     expect((await guard.deadLetters.list()).entries).toMatchObject([{ reason: 'timed-out' }])
   })
 

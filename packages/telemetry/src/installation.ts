@@ -97,28 +97,28 @@ export class Installation {
   #scrapeWhileInUse(instruments: Instruments, sources: Sources): void {
     const { eventLoopDelay, storeCounts, storeCountsTimeoutMs } = this.#settings
     const host = this.#host
-    let scraping: readonly Disposable[] = []
+    const scraping: Disposable[] = []
+    // Each by itself: what one of them throws must keep neither the others nor the bus.
+    const scrapeBy = (read: Parameters<Instruments['onScrape']>[0]): void =>
+      void this.#guard.run(() => scraping.push(instruments.onScrape(read)))
     const start = (): void => {
       if (scraping.length > 0) return
-      if (eventLoopDelay) sources.eventLoop.start()
+      if (eventLoopDelay) this.#guard.run(() => sources.eventLoop.start())
       const counter = new StoreCounter(host, this.#guard, storeCountsTimeoutMs)
-      scraping = [
-        instruments.onScrape((tell) => {
-          // One that was stopped without having been started runs no hooks.
-          if (host.stats().state === 'stopped') stop()
-          else this.#guard.run(() => scrape(sources, tell))
-        }),
-        ...(storeCounts ? [instruments.onScrape((tell) => counter.scrape(tell))] : []),
-      ]
+      scrapeBy((tell) => {
+        // One that was stopped without having been started runs no hooks.
+        if (host.stats().state === 'stopped') stop()
+        else this.#guard.run(() => scrape(sources, tell))
+      })
+      if (storeCounts) scrapeBy((tell) => counter.scrape(tell))
     }
     const stop = (): void => {
-      for (const one of scraping) one[Symbol.dispose]()
-      scraping = []
-      sources.eventLoop.stop()
+      for (const one of scraping.splice(0)) this.#guard.run(() => one[Symbol.dispose]())
+      this.#guard.run(() => sources.eventLoop.stop())
     }
     host.onStart(start)
     host.onStop(stop)
-    this.#guard.run(start)
+    start()
   }
 
   #watchPublishes(): void {

@@ -78,8 +78,30 @@ export interface Settings extends Pick<
   readonly maxTypes: number
 }
 
+const NAMES: ReadonlySet<string> = new Set(
+  Object.keys({
+    traces: 0,
+    metrics: 0,
+    tracerProvider: 0,
+    meterProvider: 0,
+    inMemory: 0,
+    handlers: 0,
+    baggage: 0,
+    span: 0,
+    measure: 0,
+    payload: 0,
+    storeCounts: 0,
+    storeCountsTimeoutMs: 0,
+    eventLoopDelay: 0,
+    maxTypes: 0,
+  } satisfies Record<keyof TelemetryOptions, 0>),
+)
+
 /** @throws {BusError} `INVALID_ARGUMENT` with the option's name. */
 export const readOptions = (options: TelemetryOptions): Settings => {
+  if (typeof options !== 'object' || options === null) throw invalid('the options must be an object')
+  const unknown = Object.keys(options).find((name) => !NAMES.has(name))
+  if (unknown !== undefined) throw invalid(`there is no option '${unknown}', only ${[...NAMES].join(', ')}`)
   const { tracerProvider, meterProvider, span, measure, payload } = options
   const { inMemory = 'child', baggage = [], maxTypes = 1000, storeCountsTimeoutMs = 1000 } = options
   if (inMemory !== 'child' && inMemory !== 'link') throw invalid(`inMemory must be 'child' or 'link'`)

@@ -23,11 +23,35 @@ describe('telemetry()', () => {
     ['span', { span: {} }],
     ['measure', { measure: true }],
     ['payload', { payload: 'all' }],
+    ['unknown', { unknown: 1 }],
+    ['object', null],
+    ['object', 5],
   ])('refuses a bad %s with its name', (name, options) => {
     const refused = (): unknown => telemetry(options as TelemetryOptions)
     expect(refused).toThrow(name)
     expect(refused).toThrow(expect.toSatisfy((error) => isBusError(error, 'INVALID_ARGUMENT')))
   })
+})
+
+describe('an SDK that throws', () => {
+  it.each(['addBatchObservableCallback', 'removeBatchObservableCallback'] as const)(
+    'R-OBS-1 from %s keeps the bus neither from starting nor from stopping',
+    async (method) => {
+      const logger = recordingLogger()
+      const { meterProvider } = memoryMetrics()
+      const broken = {
+        getMeter: (name: string) => Object.assign(meterProvider.getMeter(name), { [method]: fail }),
+      }
+      const bus = createBus({ logger, plugins: [telemetry({ meterProvider: broken })] })
+      let handled = 0
+      bus.on(Ordered, () => void handled++)
+      await bus.start()
+      await bus.publishAndWait(Ordered({ n: 1 }))
+      await bus.stop()
+      expect([handled, bus.state]).toEqual([1, 'stopped'])
+      expect(logger.lines.map(({ message }) => message)).toEqual([expect.stringContaining('Telemetry failed')])
+    },
+  )
 })
 
 describe('without an SDK', () => {

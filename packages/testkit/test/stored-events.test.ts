@@ -151,7 +151,7 @@ describe('what was leased in an answer that was lost', () => {
 
 describe('a name of an object', () => {
   it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
-    'R-HND-5 R-DUR-7 is a handler like any other: %s',
+    'R-DUR-13 is a handler like any other: %s',
     async (name) => {
       let persistence: MemoryPersistence | undefined
       await using bus = createTestBus({
