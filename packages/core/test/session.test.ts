@@ -9,6 +9,7 @@ import {
   SessionStarted,
   unwrap,
 } from '../src/index.ts'
+import { baseRegistry } from './support/base-registry.ts'
 import { deferred } from './support/deferred.ts'
 import { failureOf } from './support/failure.ts'
 import { recordingLogger } from './support/recording-logger.ts'
@@ -108,6 +109,22 @@ describe('what a session owns', () => {
         error: { name: 'RangeError', message: 'too far', stack: expect.any(String) },
       },
     ])
+  })
+
+  it('R-SES-1 ends, and so does the bus, if the registry fails to forget it', async () => {
+    const logger = recordingLogger()
+    const registry = Object.assign(baseRegistry(), {
+      unregisterSession: (): never => {
+        throw new Error('no')
+      },
+    })
+    const bus = createBus({ logger, registry })
+    await bus.start()
+    await bus.session('one').end()
+    const two = bus.session('two')
+    await expect(bus.stop()).resolves.toMatchObject({ left: [] })
+    expect([bus.state, bus.getSession('one'), two.signal.aborted]).toEqual(['stopped', undefined, true])
+    expect(logger.lines.filter(({ message }) => message.includes('failed to forget'))).toHaveLength(2)
   })
 
   it('R-ERR-5 a refused publish that nobody awaits is counted, and logged once per code', async () => {
