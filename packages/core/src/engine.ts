@@ -5,7 +5,7 @@ import { Commands, type CommandScreen, type CommandsHost } from './commands.ts'
 import { Definitions } from './definitions.ts'
 import type { Delivery, Waiter } from './delivery.ts'
 import type { Dispatch, DispatchHost } from './dispatch.ts'
-import { asBusError, BusError, describe } from './errors.ts'
+import { asBusError, BusError, describe, isBusError } from './errors.ts'
 import { type Decision, DISCARDED, type Failure, type Verdict } from './failure.ts'
 import { FailureLog } from './failure-log.ts'
 import type { HandlerCall, Verbs } from './handler-call.ts'
@@ -269,7 +269,8 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
 
   readonly unheard = (error: unknown): void => {
     this.unheardRefusals++
-    this.logger.warn({ error }, `A publish failed and nobody awaits it: ${describe(error)}`)
+    const subject = 'A publish failed and nobody awaits it'
+    this.failures.say(isBusError(error) && error.code, { level: 'warn', subject, fields: { error } }, error)
   }
 
   // -- handlers -----------------------------------------------------------------------------------------------------

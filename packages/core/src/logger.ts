@@ -1,3 +1,5 @@
+import { isThenable, noop } from './thenable.ts'
+
 /**
  * Where the bus writes. The shape is pino's: fields first, then the message. `console` fits too.
  */
@@ -24,7 +26,8 @@ export const guardLogger = (logger: Logger): Logger => {
     (level: keyof Logger) =>
     (fields: object, message: string): void => {
       try {
-        logger[level](fields, message)
+        const told: unknown = logger[level](fields, message)
+        if (isThenable(told)) told.then(noop, noop)
       } catch {
         // There is no other place to say it: a failing logger loses its own lines, and nothing else.
       }

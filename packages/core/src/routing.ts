@@ -264,9 +264,10 @@ export class Routing {
     }
     for (const owner of this.#scoped.get(sessionId) ?? []) owner.forget()
     this.#kept.delete(sessionId)
-    this.registry.unregisterSession(sessionId)
     this.#forget(sessionId)
     this.#scoped.delete(sessionId)
+    // Last, since it may throw.
+    this.registry.unregisterSession(sessionId)
   }
 
   command(type: string, sessionId: string): CommandEntry | undefined {

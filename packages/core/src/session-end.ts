@@ -1,5 +1,5 @@
 import type { Engine } from './engine.ts'
-import { BusError } from './errors.ts'
+import { BusError, describe } from './errors.ts'
 import { chainOf, type HandlerCall } from './handler-call.ts'
 import type { EndSessionOptions, SessionState } from './session.ts'
 import { errorData, SessionEnded } from './system-events.ts'
@@ -37,7 +37,11 @@ const end = async (
   await engine.quiescence.wait({ session, call }).done
   await cancelled
   await cancel() // what handlers that were still finishing scheduled
-  engine.routing.unregisterSession(id)
+  try {
+    engine.routing.unregisterSession(id)
+  } catch (failure) {
+    engine.logger.error({ error: failure }, `The registry failed to forget session '${id}': ${describe(failure)}`)
+  }
   session.status = 'ended'
   engine.sessions.delete(id)
   session.controller.abort(new BusError('SESSION_ENDED', `Session '${id}' has ended`))

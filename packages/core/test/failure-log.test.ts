@@ -1,3 +1,4 @@
+import assert from 'node:assert'
 import { describe, expect, it } from 'vitest'
 import {
   type BusOptions,
@@ -13,6 +14,7 @@ import { deferred } from './support/deferred.ts'
 import { recordingLogger } from './support/recording-logger.ts'
 import { quietBus, runningBus } from './support/quiet-bus.ts'
 import { retrying } from './support/retry.ts'
+import { unhandledDuring } from './support/unhandled.ts'
 import { settle, VirtualClock } from './support/virtual-clock.ts'
 
 const Placed = defineEvent<string>('placed')
@@ -32,6 +34,45 @@ const setUp = async (options: BusOptions = {}) => {
 
 const messagesOf = (errors: readonly { readonly error: unknown }[]): readonly string[] =>
   errors.map(({ error }) => (error as Error).message)
+
+describe('R-ERR-5 publishes that fail while nobody awaits them', () => {
+  it('are logged once a minute per code, with their number', async () => {
+    const { bus, clock, logger } = await setUp({ queue: { capacity: 1, strategy: 'reject' } })
+    const gate = deferred()
+    bus.on(Placed, () => gate.promise)
+    const refuse = async (): Promise<void> => {
+      for (let n = 0; n < 1000; n++) void bus.publish(Placed('a'))
+      await settle()
+    }
+    await refuse()
+    void bus.publish(null as never)
+    await clock.advance(60_000)
+    await refuse()
+    gate.resolve()
+    await bus.stop()
+    const lines = logger.lines.filter(({ message }) => message.includes('nobody awaits it'))
+    expect(lines.map(({ level }) => level)).toEqual(['warn', 'warn', 'warn', 'warn'])
+    expect(lines.filter(({ message }) => /\d{3,} more/.test(message))).toHaveLength(2)
+    expect(bus.stats().unheardRefusals).toBeGreaterThan(1990)
+  })
+})
+
+describe('a logger', () => {
+  it.each([
+    ['throws', () => assert.fail('the disk is full')],
+    ['rejects', async () => Promise.reject(new Error('the disk is full'))],
+  ])('that %s harms nothing', async (_how, write) => {
+    const unhandled = await unhandledDuring(async () => {
+      const logger = { debug: write, info: write, warn: write, error: write }
+      const { bus, fail } = await setUp({ logger })
+      bus.on(Placed, fail)
+      const outcome = await bus.publishAndWait(Placed('a'))
+      expect(outcome.failed).toBe(1)
+      await bus.stop()
+    })
+    expect(unhandled).toEqual([])
+  })
+})
 
 describe('the error history', () => {
   it('R-ERR-2 keeps final failures, newest last, with what failed and on what', async () => {

@@ -9,6 +9,7 @@ import {
   SessionStarted,
   unwrap,
 } from '../src/index.ts'
+import { baseRegistry } from './support/base-registry.ts'
 import { deferred } from './support/deferred.ts'
 import { failureOf } from './support/failure.ts'
 import { recordingLogger } from './support/recording-logger.ts'
@@ -110,7 +111,23 @@ describe('what a session owns', () => {
     ])
   })
 
-  it('R-ERR-5 a refused publish that nobody awaits is counted and logged', async () => {
+  it('R-SES-1 ends, and so does the bus, if the registry fails to forget it', async () => {
+    const logger = recordingLogger()
+    const registry = Object.assign(baseRegistry(), {
+      unregisterSession: (): never => {
+        throw new Error('no')
+      },
+    })
+    const bus = createBus({ logger, registry })
+    await bus.start()
+    await bus.session('one').end()
+    const two = bus.session('two')
+    await expect(bus.stop()).resolves.toMatchObject({ left: [] })
+    expect([bus.state, bus.getSession('one'), two.signal.aborted]).toEqual(['stopped', undefined, true])
+    expect(logger.lines.filter(({ message }) => message.includes('failed to forget'))).toHaveLength(2)
+  })
+
+  it('R-ERR-5 a refused publish that nobody awaits is counted, and logged once per code', async () => {
     const logger = recordingLogger()
     const bus = createBus({ logger })
     const session = bus.session('chat')
@@ -121,7 +138,7 @@ describe('what a session owns', () => {
     void session.schedule(Said('x'), { delayMs: 1 })
     await settle()
     expect(bus.stats().unheardRefusals).toBe(3)
-    expect(logger.lines.filter(({ level }) => level === 'warn')).toHaveLength(3)
+    expect(logger.lines.filter(({ level }) => level === 'warn')).toHaveLength(2)
   })
 
   it('R-PUB-1 its publish accepts before the call returns', () => {
