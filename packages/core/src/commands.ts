@@ -186,7 +186,7 @@ class Execution {
     if (!entry.counts) call.attempts++
     try {
       const value = this.#host.asyncContext.runInside(call, entry.run, call.message)
-      if (isThenable(value)) settled(value, this.#check, this.#failAttempt)
+      if (isThenable(value)) void settled(value, this.#check, this.#failAttempt)
       else this.#check(value)
     } catch (error) {
       this.#failAttempt(error)
