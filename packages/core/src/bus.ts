@@ -153,7 +153,7 @@ export interface Bus extends AsyncDisposable {
 /**
  * Creates a bus. Nothing is handled before `start()`; until then events are kept in order.
  *
- * @throws {BusError} `INVALID_ARGUMENT` with the option's name, `PLUGIN_FAILED`, `UNSUPPORTED_CONTRACT`.
+ * @throws {BusError} `INVALID_ARGUMENT` with the option's name, also of one that does not exist, `PLUGIN_FAILED`, `UNSUPPORTED_CONTRACT`.
  * @example
  * const Greeted = defineEvent<{ name: string }>('greeted')
  * await using bus = createBus()
