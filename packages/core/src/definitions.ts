@@ -1,4 +1,4 @@
-import { BusError, invalid, shown } from './errors.ts'
+import { BusError, describe, invalid, shown } from './errors.ts'
 import { type AnyDefinition, copyMessage, defineCommand, defineEvent, definitionOf, type Message } from './message.ts'
 import { parse } from './schema.ts'
 import { isThenable, settled } from './thenable.ts'
@@ -47,8 +47,11 @@ export class Definitions {
     const known = this.#known.get(message.type)
     if (own !== undefined && own === known) return (this.last = own)
     if (own === undefined) {
-      if (typeof message.id !== 'string' || typeof message.sessionId !== 'string') {
-        throw invalid(`A message needs an id and a sessionId; '${message.type}' lacks one. Make it with its definition`)
+      const { id, sessionId } = message
+      if (typeof id !== 'string' || typeof sessionId !== 'string') {
+        throw invalid(
+          `A message needs an id and a sessionId; '${describe(message.type)}' lacks one. Make it with its definition`,
+        )
       }
       return known ?? (kind === 'event' ? defineEvent(message.type) : defineCommand(message.type))
     }

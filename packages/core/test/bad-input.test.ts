@@ -155,6 +155,7 @@ const CALLS: readonly (readonly [name: string, call: Call, ...says: string[]])[]
   ['publish("order.placed")', (bus) => bus.publish('order.placed'), 'an event', "'order.placed'"],
   ['publish(a definition)', (bus) => bus.publish(Placed), 'definition', 'call it'],
   ['publish(a function)', (bus) => bus.publish(() => 'source'), 'an event'],
+  ['publish of JSON without an id', (bus) => bus.publish({ kind: 'event', type: 'a' }), "'a'", 'id', 'sessionId'],
   ['publish(e, null)', (bus) => bus.publish(Placed(1), null), 'options of publish', 'an object', 'null'],
   ['publish(e, 5)', (bus) => bus.publish(Placed(1), 5), 'options of publish', 'an object', '5'],
   ['publish with a misspelt option', (bus) => bus.publish(Placed(1), { durabel: true }), "'durabel'", 'durable'],
