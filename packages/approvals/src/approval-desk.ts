@@ -8,19 +8,20 @@ import type {
   Page,
   PayloadCodec,
   PluginHost,
+  PluginOptions,
 } from '@buslane/core'
-import { type Approval, readApproval } from './approval.ts'
+import { type Approval, type ApprovalState, readApproval } from './approval.ts'
 import type { ApprovalFilter, Approvals, CommandKey, CommandPayload, Deciding, DecisionResult } from './approvals.ts'
 import { consequencesOf } from './consequences.ts'
 import { decide, type Verb } from './decide.ts'
 import { editedPayload } from './edit.ts'
-import { invalid, invalidOption, policyFailed } from './errors.ts'
+import { checkNames, invalid, invalidOption, policyFailed } from './errors.ts'
 import { ApprovalDue } from './events.ts'
 import type { Keeper, Kept } from './keeper.ts'
 import { MemoryKeeper } from './memory-keeper.ts'
 import { MemoryRuns } from './memory-runs.ts'
 import type { ApprovalsOptions } from './options.ts'
-import { checkPolicy, isRequired } from './policy.ts'
+import { ADDED, checkPolicy, isRequired } from './policy.ts'
 import { type ApprovalRecord, isFinal } from './record.ts'
 import { patiently } from './patience.ts'
 import { Requests } from './requests.ts'
@@ -33,6 +34,7 @@ type Decided = 'granted' | 'voted' | 'denied' | 'cancelled'
 /** The plugin: its parts, put together for the bus it is installed on. */
 export class ApprovalDesk implements Approvals {
   readonly name = 'approvals'
+  readonly options: PluginOptions = ADDED
   readonly #options: ApprovalsOptions
   /** By type, of commands that this process has met. */
   readonly #definitions = new Map<string, AnyDefinition>()
@@ -96,26 +98,39 @@ export class ApprovalDesk implements Approvals {
   // -- what people see and do ---------------------------------------------------------------------------------------
 
   async list<Type extends CommandKey = string>(
-    { type, state, session, limit }: ApprovalFilter<Type> = {},
+    filter: ApprovalFilter<Type> = {},
     cursor?: string,
   ): Promise<Page<Approval<CommandPayload<Type>>>> {
     const { keeper } = this.#installed()
-    const typeName = typeof type === 'string' || type === undefined ? type : type.type
+    checkNames('filter', filter, FILTER)
+    const { type, state, session, limit } = filter
+    const typeName = typeof type === 'string' || type === undefined ? type : (type as { type?: string } | null)?.type
+    if (type !== undefined && typeof typeName !== 'string') {
+      throw invalidOption('filter.type', 'a definition, or the name of a type', type)
+    }
+    if (state !== undefined && !STATES.includes(state))
+      throw invalidOption('filter.state', `one of ${STATES.join(', ')}`, state)
+    if (session !== undefined) requireText('filter.session', session)
+    if (limit !== undefined && !(Number.isInteger(limit) && limit >= 1)) {
+      throw invalidOption('filter.limit', 'a whole number from 1', limit)
+    }
+    if (cursor !== undefined) requireText('cursor', cursor)
     const page = await keeper.list({ status: state, type: typeName, sessionId: session, limit, cursor })
     const entries = page.entries.map((kept) => this.#show(kept)) as readonly Approval<CommandPayload<Type>>[]
     return { entries, next: page.next }
   }
 
   async get<Payload = unknown>(id: string): Promise<Approval<Payload> | undefined> {
+    requireText('The id of get()', id)
     const kept = await this.#find(id)
     return kept && (this.#show(kept) as Approval<Payload>)
   }
 
   approve(
     id: string,
-    { edit, ...who }: Deciding & { readonly edit?: ((approval: Approval) => unknown) | undefined },
+    options: Deciding & { readonly edit?: ((approval: Approval) => unknown) | undefined },
   ): Promise<DecisionResult<'granted' | 'voted'>> {
-    return this.#decide('approve', id, who, edit) as Promise<DecisionResult<'granted' | 'voted'>>
+    return this.#decide('approve', id, options, options?.edit) as Promise<DecisionResult<'granted' | 'voted'>>
   }
 
   deny(id: string, who: Deciding): Promise<DecisionResult<'denied'>> {
@@ -128,6 +143,7 @@ export class ApprovalDesk implements Approvals {
 
   async discard(id: string): Promise<'discarded' | 'unsettled' | 'unknown'> {
     const { keeper } = this.#installed()
+    requireText('The id of discard()', id)
     for (;;) {
       const kept = await this.#find(id)
       if (!kept) return 'unknown'
@@ -139,9 +155,12 @@ export class ApprovalDesk implements Approvals {
   async #decide(
     what: 'approve' | 'deny' | 'cancel',
     id: string,
-    { by, note }: Deciding,
+    options: Deciding,
     edit?: (approval: Approval) => unknown,
   ): Promise<DecisionResult<Decided>> {
+    requireText(`The id of ${what}()`, id)
+    checkNames(`${what}()`, options, what === 'approve' ? ['by', 'note', 'edit'] : ['by', 'note'])
+    const { by, note } = options
     if (typeof by !== 'string' || by === '') throw invalidOption(`by of ${what}()`, 'a text that is not empty', by)
     if (note !== undefined && typeof note !== 'string') throw invalidOption(`note of ${what}()`, 'a text', note)
     if (edit !== undefined && typeof edit !== 'function') throw invalidOption('edit of approve()', 'a function', edit)
@@ -214,7 +233,7 @@ export class ApprovalDesk implements Approvals {
   async #find(id: string): Promise<Kept | undefined> {
     const { keeper } = this.#installed()
     // What no store can keep is the id of nothing in it.
-    if (typeof id !== 'string' || id.includes('\0') || !id.isWellFormed()) return undefined
+    if (id.includes('\0') || !id.isWellFormed()) return undefined
     return await keeper.get(id)
   }
 
@@ -317,6 +336,23 @@ export class ApprovalDesk implements Approvals {
     if (!this.#bus) throw invalid('The approvals are not installed: createBus({ plugins: [desk] })')
     return { keeper: this.#keeper }
   }
+}
+
+const FILTER = ['type', 'state', 'session', 'limit']
+const STATES: readonly string[] = Object.keys({
+  pending: 0,
+  denied: 0,
+  cancelled: 0,
+  expired: 0,
+  approved: 0,
+  running: 0,
+  interrupted: 0,
+  succeeded: 0,
+  failed: 0,
+} satisfies Record<ApprovalState['is'], 0>)
+
+const requireText = (name: string, given: unknown): void => {
+  if (typeof given !== 'string') throw invalidOption(name, 'a text', given)
 }
 
 const statusOf = ({ state }: ApprovalRecord): Decided => {

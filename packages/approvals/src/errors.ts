@@ -65,9 +65,19 @@ export const policyFailed = (what: string, cause: unknown): BusError =>
 export const invalidOption = (name: string, what: string, given: unknown): BusError =>
   invalid(`${name} must be ${what}, not ${textOf(given)}`)
 
+/** Refuses what is no object, or has a name that is none of these: a misspelt one. */
+export const checkNames = (where: string, options: object, names: readonly string[]): void => {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalidOption(where, 'an object', options)
+  }
+  const strange = Object.keys(options).find((name) => !names.includes(name))
+  if (strange !== undefined) throw invalid(`${where} has no option '${strange}', only ${names.join(', ')}`)
+}
+
 const textOf = (value: unknown): string => {
   try {
     if (value instanceof Error) return value.message
+    if (typeof value === 'function') return 'a function'
     return typeof value === 'object' && value !== null ? 'an object' : String(value)
   } catch {
     return 'a value that cannot be shown'

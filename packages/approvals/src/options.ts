@@ -1,6 +1,6 @@
 import type { AnyDefinition, Persistence } from '@buslane/core'
 import type { Approval } from './approval.ts'
-import { invalidOption } from './errors.ts'
+import { checkNames, invalidOption } from './errors.ts'
 import type { CommandRule } from './policy.ts'
 
 /** A rule that says yes in a person's place. */
@@ -37,9 +37,7 @@ const KNOWN = ['persistence', 'autoApprove', 'mayDecide', 'commands', 'approvals
 
 /** @throws {BusError} `INVALID_ARGUMENT` with the option's name. */
 export const checkApprovals = (options: ApprovalsOptions): void => {
-  if (typeof options !== 'object' || options === null) throw invalidOption('approvals', 'an object', options)
-  const strange = Object.keys(options).find((name) => !KNOWN.includes(name))
-  if (strange !== undefined) throw invalidOption(`approvals.${strange}`, `left out; there is ${KNOWN.join(', ')}`, 'it')
+  checkNames('approvals', options, KNOWN)
   const { persistence, autoApprove = [], mayDecide, commands = [], approvalsInMemory = 1 } = options
   if (persistence !== undefined && (typeof persistence !== 'object' || persistence === null)) {
     throw invalidOption('approvals.persistence', 'what a persistence package makes', persistence)

@@ -1,5 +1,5 @@
-import type { AnyDefinition, CommandMessage } from '@buslane/core'
-import { invalidOption, policyFailed } from './errors.ts'
+import type { AnyDefinition, CommandMessage, PluginOptions } from '@buslane/core'
+import { checkNames, invalidOption, policyFailed } from './errors.ts'
 
 /** A question about a command. Answer at once, with a boolean. Annotate the payload: `(command: CommandMessage<{ cents: number }>) => …`. */
 export type CommandRule = (command: CommandMessage<never>) => boolean
@@ -40,6 +40,11 @@ interface Execute {
    */
   readonly approvalId?: string | undefined
 }
+
+const EXECUTE: readonly (keyof Execute)[] = ['waitForApproval', 'approvalId']
+
+/** What is declared below, for the bus. */
+export const ADDED: PluginOptions = { execute: EXECUTE }
 
 declare module '@buslane/core' {
   interface CommandDefinitionOptions extends CommandType {}
@@ -85,9 +90,7 @@ const KNOWN = ['required', 'expiresInMs', 'approvers', 'quorum', 'onCrash']
 /** @throws {BusError} `INVALID_ARGUMENT` with the option's name. */
 export const checkPolicy = (type: string, policy: ApprovalPolicy): void => {
   const at = (name: string): string => `approval.${name} of '${type}'`
-  if (typeof policy !== 'object' || policy === null) throw invalidOption(`approval of '${type}'`, 'an object', policy)
-  const strange = Object.keys(policy).find((name) => !KNOWN.includes(name))
-  if (strange !== undefined) throw invalidOption(at(strange), `left out; there is ${KNOWN.join(', ')}`, 'an option')
+  checkNames(`approval of '${type}'`, policy, KNOWN)
   const { required, expiresInMs, approvers, quorum, onCrash } = policy
   if (typeof required !== 'boolean' && typeof required !== 'function') {
     throw invalidOption(at('required'), 'a boolean or a function', required)

@@ -21,7 +21,7 @@ describe('the options of a command', () => {
     ['approval.quorum', { required: true, quorum: 1.5 }],
     ['approval.quorum', { required: true, quorum: 3, approvers: ['ada', 'bob'] }],
     ['approval.onCrash', { required: true, onCrash: 'ignore' }],
-    ['approval.aprovers', { required: true, aprovers: ['ada'] }],
+    ['aprovers', { required: true, aprovers: ['ada'] }],
   ])('are refused with the name of what is wrong: %s', (name, approval) => {
     const Do = defineCommand('do', { approval: approval as ApprovalPolicy })
     const bus = createBus({ plugins: [approvals()], logger })
@@ -69,10 +69,10 @@ describe('the options of approvals()', () => {
     ['approvals.mayDecide', true],
     ['approvals.commands', ['order.place']],
     ['approvals.approvalsInMemory', 0],
-    ['approvals.autoAprove', { autoAprove: [] }],
+    ['autoAprove', { autoAprove: [] }],
   ])('are refused with the name of what is wrong: %s', (name, given) => {
     const option = name.split('.')[1]
-    const options = option === undefined || option === 'autoAprove' ? given : { [option]: given }
+    const options = option === undefined ? given : { [option]: given }
     expect(() => approvals(options as ApprovalsOptions)).toThrow(refusal(name))
   })
 

@@ -1,8 +1,9 @@
+import { BOOLEAN, checkMethods, checkOptions, DURATION, FUNCTION, type Kinds, TEXT } from './check.ts'
 import type { Clock } from './clock.ts'
 import type { Settings } from './engine.ts'
-import { describe, invalid } from './errors.ts'
+import { invalid } from './errors.ts'
 import type { QueueOptions } from './intake.ts'
-import type { Logger } from './logger.ts'
+import { LEVELS, type Logger } from './logger.ts'
 import type { Persistence } from './persistence.ts'
 import type { Plugin } from './plugin.ts'
 import type { LaneFunction } from './publishing.ts'
@@ -42,20 +43,41 @@ export interface BusOptions {
   readonly asyncContext?: boolean | undefined
 }
 
+const QUEUE: Kinds = {
+  capacity: 'a whole number from 1, or Infinity',
+  strategy: ['wait', 'reject', 'drop-newest', 'drop-oldest', 'rate-limit'],
+  highWaterMark: 'a share from 0 to 1',
+  lowWaterMark: 'a share from 0 to 1',
+}
+
+const OPTIONS: Kinds = {
+  name: TEXT,
+  registry: 'anything',
+  persistence: 'an object',
+  plugins: 'an array',
+  clock: 'anything',
+  logger: 'anything',
+  queue: 'an object',
+  concurrency: 'a whole number from 1, or Infinity',
+  lane: FUNCTION,
+  ageingMs: DURATION,
+  onGroupFailure: ['continue', 'stop'],
+  errorHistoryLimit: 'a whole number from 0, or Infinity',
+  maxNestedWaits: 'a whole number from 0, or Infinity',
+  asyncContext: BOOLEAN,
+}
+
 /** Checks the options and fills in the defaults. */
 export const readOptions = (options: BusOptions): Settings => {
+  checkOptions('createBus', options, OPTIONS)
   const { queue = {}, concurrency = 100, ageingMs = 1000, maxNestedWaits = 100, onGroupFailure = 'continue' } = options
+  checkOptions('createBus.queue', queue, QUEUE)
   const { capacity = 10_000, highWaterMark = 0.8, lowWaterMark = 0.5, strategy = 'wait' } = queue
-  requireNumber('concurrency', concurrency, 1, true)
-  requireNumber('ageingMs', ageingMs, 0, false)
-  requireNumber('maxNestedWaits', maxNestedWaits, 0, true)
-  requireNumber('queue.capacity', capacity, 1, true)
-  if (!(highWaterMark <= 1 && lowWaterMark <= highWaterMark && lowWaterMark >= 0)) {
-    throw invalid('queue.lowWaterMark and queue.highWaterMark must be shares with 0 <= low <= high <= 1')
+  if (lowWaterMark > highWaterMark) {
+    throw invalid('createBus.queue: lowWaterMark must not be above highWaterMark')
   }
-  requireOneOf('queue.strategy', strategy, ['wait', 'reject', 'drop-newest', 'drop-oldest', 'rate-limit'])
-  requireOneOf('onGroupFailure', onGroupFailure, ['continue', 'stop'])
-  if (options.lane !== undefined && typeof options.lane !== 'function') throw invalid('lane must be a function')
+  if (options.clock !== undefined) checkMethods('clock', options.clock, ['now', 'monotonic', 'setTimer', 'clearTimer'])
+  if (options.logger !== undefined) checkMethods('logger', options.logger, LEVELS)
   return {
     name: options.name ?? 'bus',
     registry: options.registry,
@@ -71,13 +93,4 @@ export const readOptions = (options: BusOptions): Settings => {
     asyncContext: options.asyncContext ?? true,
     persistence: options.persistence,
   }
-}
-
-const requireNumber = (name: string, value: unknown, least: number, whole: boolean): void => {
-  if (value === Infinity || (typeof value === 'number' && value >= least && (!whole || Number.isInteger(value)))) return
-  throw invalid(`${name} must be a ${whole ? 'whole ' : ''}number from ${least}, or Infinity, not ${describe(value)}`)
-}
-
-const requireOneOf = (name: string, value: unknown, allowed: readonly unknown[]): void => {
-  if (!allowed.includes(value)) throw invalid(`${name} must be one of ${allowed.join(', ')}, not ${describe(value)}`)
 }

@@ -1,3 +1,4 @@
+import { BOOLEAN, checkOptions, type Kinds } from './check.ts'
 import type { CommandResult } from './command-result.ts'
 import type { CommandHandler, EventHandler } from './context.ts'
 import type { Engine } from './engine.ts'
@@ -19,6 +20,8 @@ import type { ScheduledEvent } from './scheduler.ts'
 import { endSession } from './session-end.ts'
 import type { EndSessionOptions, OnArguments, Session, SessionState } from './session.ts'
 import { Watched } from './watched.ts'
+
+const END: Kinds = { abort: BOOLEAN, schedules: ['cancel', 'detach'], error: 'anything' }
 
 /** The face of a session: the bus's verbs, with the session filled in. */
 export class BusSession implements Session {
@@ -77,7 +80,8 @@ export class BusSession implements Session {
     }))
   }
 
-  end(options: EndSessionOptions = {}): Promise<void> {
+  async end(options: EndSessionOptions = {}): Promise<void> {
+    checkOptions('end', options, END)
     return endSession(this.#engine, this.#state, options, this.#engine.asyncContext.current())
   }
 

@@ -1,3 +1,4 @@
+import { check, checkOptions, DURATION, FUNCTION, type Kinds, SIGNAL, TEXT } from './check.ts'
 import { type BusOptions, readOptions } from './bus-options.ts'
 import type { CommandResult } from './command-result.ts'
 import type { CommandHandler, EventHandler } from './context.ts'
@@ -20,7 +21,6 @@ import type {
 } from './options.ts'
 import type { EventOutcome } from './outcome.ts'
 import { installPlugins } from './plugin.ts'
-import { requireDuration } from './publish-options.ts'
 import type { EventFilter } from './publishing.ts'
 import { registerCommand, registerEvent, registerPattern } from './registering.ts'
 import type { Registration } from './routing.ts'
@@ -63,10 +63,15 @@ export interface Bus extends AsyncDisposable {
     handler: CommandHandler<Output, NoInfer<Result>>,
     options?: CommandHandlerOptions,
   ): Registration
-  /** Adds code around handlers and around publishing; also around handlers that are registered already. */
+  /**
+   * Adds code around handlers and around publishing; also around handlers that are registered already.
+   *
+   * @throws {BusError} `INVALID_ARGUMENT` for what has none of the hooks, or one that is no function.
+   */
   use(middleware: Middleware): Disposable
-  /** Events for which it answers `false` are not accepted: the receipt says `filtered`. */
+  /** Events for which it answers `false` are not accepted: the receipt says `filtered`. @throws {BusError} `INVALID_ARGUMENT` */
   filter(filter: EventFilter): Disposable
+  /** Tells an observer what happens. @throws {BusError} `INVALID_ARGUMENT` as `use` */
   observe(observer: Observer): Disposable
 
   /**
@@ -148,7 +153,7 @@ export interface Bus extends AsyncDisposable {
 /**
  * Creates a bus. Nothing is handled before `start()`; until then events are kept in order.
  *
- * @throws {BusError} `INVALID_ARGUMENT` with the option's name, `PLUGIN_FAILED`, `UNSUPPORTED_CONTRACT`.
+ * @throws {BusError} `INVALID_ARGUMENT` with the option's name, also of one that does not exist, `PLUGIN_FAILED`, `UNSUPPORTED_CONTRACT`.
  * @example
  * const Greeted = defineEvent<{ name: string }>('greeted')
  * await using bus = createBus()
@@ -158,6 +163,8 @@ export interface Bus extends AsyncDisposable {
  * outcome.handlers[0]?.status // => 'fulfilled'
  */
 export const createBus = (options: BusOptions = {}): Bus => new MessageBus(options)
+
+const STOP: Kinds = { timeoutMs: DURATION }
 
 type Signal = { readonly signal?: AbortSignal | undefined } | undefined
 
@@ -214,7 +221,7 @@ class MessageBus implements Bus {
   }
 
   filter(filter: EventFilter): Disposable {
-    if (typeof filter !== 'function') throw invalid('A filter must be a function')
+    check('The filter', filter, FUNCTION)
     return keep(this.#engine.filters, (event) => filter(event))
   }
 
@@ -240,7 +247,7 @@ class MessageBus implements Bus {
 
   session(id: string): Session {
     const engine = this.#engine
-    if (typeof id !== 'string' || id === '') throw invalid('The id of a session must be a string that is not empty')
+    check('The id of a session', id, TEXT)
     if (id === BUS) throw invalid(`'${BUS}' is the bus itself and cannot be opened or ended. Choose another session id`)
     engine.requireOpen(BUS, undefined)
     if (engine.sessions.has(id)) {
@@ -256,6 +263,7 @@ class MessageBus implements Bus {
   }
 
   getSession(id: string): Session | undefined {
+    check('The id of a session', id, TEXT)
     const state = this.#engine.sessions.get(id)
     return state && this.#handles.get(state)
   }
@@ -263,18 +271,26 @@ class MessageBus implements Bus {
   async next<Input, Output>(
     definition: EventDefinition<Input, Output>,
     predicate?: (event: EventMessage<Output>) => boolean,
-    { signal }: NonNullable<Signal> = {},
+    options?: Signal,
   ): Promise<EventMessage<Output>> {
+    if (predicate !== undefined) check('The predicate of next', predicate, FUNCTION)
+    checkOptions('next', options, SIGNAL)
     this.#engine.requireOpen(BUS, undefined)
-    const found = await nextEvent(this.#subscribe(definition, 'next'), this.#closers, predicate as never, signal)
+    const found = await nextEvent(
+      this.#subscribe(definition, 'next'),
+      this.#closers,
+      predicate as never,
+      options?.signal,
+    )
     return found as EventMessage<Output>
   }
 
   events<Input, Output>(
     definition: EventDefinition<Input, Output>,
-    { signal }: NonNullable<Signal> = {},
+    options?: Signal,
   ): AsyncIterableIterator<EventMessage<Output>> & AsyncDisposable {
-    const stream = eventStream(this.#subscribe(definition, 'events'), this.#closers, signal)
+    checkOptions('events', options, SIGNAL)
+    const stream = eventStream(this.#subscribe(definition, 'events'), this.#closers, options?.signal)
     return stream as AsyncIterableIterator<EventMessage<Output>> & AsyncDisposable
   }
 
@@ -282,7 +298,9 @@ class MessageBus implements Bus {
     return this.#lifecycle.start()
   }
 
-  async idle({ signal }: NonNullable<Signal> = {}): Promise<void> {
+  async idle(options?: Signal): Promise<void> {
+    checkOptions('idle', options, SIGNAL)
+    const signal = options?.signal
     const { quiescence, asyncContext } = this.#engine
     if (signal?.aborted) throw aborted('idle()', signal.reason)
     const wait = quiescence.wait({ call: asyncContext.current() })
@@ -298,9 +316,9 @@ class MessageBus implements Bus {
     }
   }
 
-  async stop({ timeoutMs = 10_000 }: { readonly timeoutMs?: number | undefined } = {}): Promise<StopReport> {
-    requireDuration(timeoutMs, 'timeoutMs')
-    return this.#lifecycle.stop(timeoutMs, this.#engine.asyncContext.current())
+  async stop(options?: { readonly timeoutMs?: number | undefined }): Promise<StopReport> {
+    checkOptions('stop', options, STOP)
+    return this.#lifecycle.stop(options?.timeoutMs ?? 10_000, this.#engine.asyncContext.current())
   }
 
   stats(): BusStats {
@@ -312,6 +330,7 @@ class MessageBus implements Bus {
   }
 
   setErrorHistoryLimit(limit: number): void {
+    check('The limit of the error history', limit, 'a whole number from 0, or Infinity')
     this.#engine.failures.setLimit(limit)
   }
 

@@ -1,4 +1,4 @@
-import type { BusError } from './errors.ts'
+import { type BusError, invalid, shown } from './errors.ts'
 
 /** What `execute` resolves with: it never rejects. Narrow by `success`, or {@link unwrap} it. */
 export type CommandResult<Value> =
@@ -21,6 +21,7 @@ export type CommandResult<Value> =
 /**
  * The value of a successful result. Throws what the handler threw, or else the result's error.
  *
+ * @throws {BusError} `INVALID_ARGUMENT` for what is no result, such as the promise of one.
  * @example
  * const Add = defineCommand<{ a: number; b: number }, number>('math.add')
  * await using bus = createBus()
@@ -28,6 +29,9 @@ export type CommandResult<Value> =
  * unwrap(await bus.execute(Add({ a: 1, b: 2 }))) // => 3
  */
 export const unwrap = <Value>(result: CommandResult<Value>): Value => {
+  if (typeof result?.success !== 'boolean') {
+    throw invalid(`unwrap() takes what execute() resolves with, not ${shown(result)}: unwrap(await bus.execute(...))`)
+  }
   if (result.success) return result.value
   const { code, cause } = result.error
   // oxlint-disable-next-line only-throw-error -- whatever the handler threw is thrown again

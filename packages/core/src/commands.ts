@@ -1,4 +1,5 @@
 import type { AsyncContext } from './async-context.ts'
+import { type AddedOptions, checkOptions, DURATION, type Kinds, SIGNAL } from './check.ts'
 import type { Clock } from './clock.ts'
 import type { CommandResult } from './command-result.ts'
 import type { CommandContext } from './context.ts'
@@ -9,12 +10,11 @@ import { HandlerCall, type Verbs } from './handler-call.ts'
 import type { AnyDefinition, CommandMessage } from './message.ts'
 import type { ExecuteOptions } from './options.ts'
 import { createLimit, type Limit } from './limit.ts'
-import { requireDuration } from './publish-options.ts'
 import { carryOn } from './publishing.ts'
 import type { CommandEntry, Routing } from './routing.ts'
 import { parse } from './schema.ts'
 import type { SessionState } from './session.ts'
-import { isThenable } from './thenable.ts'
+import { isThenable, settled } from './thenable.ts'
 import type { Timer } from './timers.ts'
 
 /**
@@ -54,12 +54,15 @@ export interface CommandsHost {
   readonly maxNestedWaits: number
   commandSettled(call: HandlerCall, result: CommandResult<unknown>, durationMs: number): void
   readonly called: () => void
+  readonly added: AddedOptions
   /** Asked about each command before its handler is called. */
   readonly screen: CommandScreen | undefined
   /** Reports a failed attempt; answers what becomes of it. */
   attemptFailed(call: HandlerCall, error: unknown): Verdict
   checkQuiet(): void
 }
+
+const EXECUTE: Kinds = { timeoutMs: DURATION, ...SIGNAL }
 
 type Failed = CommandResult<never> & { readonly success: false }
 
@@ -183,7 +186,7 @@ class Execution {
     if (!entry.counts) call.attempts++
     try {
       const value = this.#host.asyncContext.runInside(call, entry.run, call.message)
-      if (isThenable(value)) Promise.resolve(value).then(this.#check, this.#failAttempt)
+      if (isThenable(value)) void settled(value, this.#check, this.#failAttempt)
       else this.#check(value)
     } catch (error) {
       this.#failAttempt(error)
@@ -226,7 +229,7 @@ class Execution {
 
   #watch(options: ExecuteOptions): void {
     const what = `Command '${this.#call!.message.type}'`
-    requireDuration(options.timeoutMs, 'timeoutMs')
+    checkOptions('execute', options, EXECUTE, this.#host.added)
     if (options.signal?.aborted) throw aborted(what, options.signal.reason)
     this.#limit = createLimit(this.#host, what, options)
     if (this.#limit) this.#limit.onEnd = (_status, error) => this.#fail(error)

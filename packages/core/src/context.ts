@@ -17,7 +17,10 @@ import type { ScheduledEvent } from './scheduler.ts'
  * They may be taken out of the object: `({ payload }, { publish }) => publish(...)`.
  */
 export interface HandlerContext {
-  /** Aborted by a timeout, the end of the session, the deadline of `stop` or a lost lease. Made when first read. */
+  /**
+   * Aborted by a timeout, the end of the session, the deadline of `stop` or a lost lease. Made when first read. A listener on it that
+   * throws is an uncaught error of the process, as on every `AbortSignal` of Node: the bus cannot catch it.
+   */
   readonly signal: AbortSignal
   /** Which run of this handler for this message it is, from 1. */
   readonly attempt: number

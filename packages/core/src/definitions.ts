@@ -1,7 +1,7 @@
-import { BusError, describe, invalid } from './errors.ts'
+import { BusError, describe, invalid, shown } from './errors.ts'
 import { type AnyDefinition, copyMessage, defineCommand, defineEvent, definitionOf, type Message } from './message.ts'
 import { parse } from './schema.ts'
-import { isThenable } from './thenable.ts'
+import { isThenable, settled } from './thenable.ts'
 
 /** The definitions that one bus has met: a type means one thing on a bus. */
 export class Definitions {
@@ -20,10 +20,8 @@ export class Definitions {
   /** @throws {BusError} `INVALID_ARGUMENT`, `TYPE_CONFLICT` */
   learn(definition: unknown, kind: 'event' | 'command'): AnyDefinition {
     const given = definition as AnyDefinition
-    if (typeof definition !== 'function' || given.kind !== kind) {
-      throw invalid(
-        `Expected what define${kind === 'event' ? 'Event' : 'Command'}() returns, not ${describe(definition)}`,
-      )
+    if (typeof definition !== 'function' || given.kind !== kind || typeof given.type !== 'string') {
+      throw invalid(`Expected what define${kind === 'event' ? 'Event' : 'Command'}() returns, not ${nameOf(given)}`)
     }
     const known = this.#known.get(given.type)
     if (known === undefined) this.#known.set(given.type, given)
@@ -49,8 +47,11 @@ export class Definitions {
     const known = this.#known.get(message.type)
     if (own !== undefined && own === known) return (this.last = own)
     if (own === undefined) {
-      if (typeof message.id !== 'string' || typeof message.sessionId !== 'string') {
-        throw invalid(`A message needs an id and a sessionId; '${message.type}' lacks one. Make it with its definition`)
+      const { id, sessionId } = message
+      if (typeof id !== 'string' || typeof sessionId !== 'string') {
+        throw invalid(
+          `A message needs an id and a sessionId; '${describe(message.type)}' lacks one. Make it with its definition`,
+        )
       }
       return known ?? (kind === 'event' ? defineEvent(message.type) : defineCommand(message.type))
     }
@@ -96,8 +97,8 @@ export const decode = <M extends Message>(message: M, definition: AnyDefinition)
       : copyMessage(message, { payload: parsed }, version)
   if (!schema) return build(payload)
   const parsed = parse(schema, payload, 'INVALID_PAYLOAD', () => `The payload of '${message.type}'`)
-  return isThenable(parsed) ? Promise.resolve(parsed).then(build) : build(parsed)
+  return isThenable(parsed) ? settled(parsed, build) : build(parsed)
 }
 
 const nameOf = (message: { readonly kind?: unknown; readonly type?: unknown } | null | undefined): string =>
-  typeof message?.kind === 'string' ? `the ${message.kind} '${String(message.type)}'` : describe(message)
+  typeof message?.kind === 'string' ? `the ${message.kind} '${String(message.type)}'` : shown(message)

@@ -6,7 +6,7 @@ import type { Verdict } from './failure.ts'
 import { HandlerCall, type Verbs } from './handler-call.ts'
 import type { HandlerOutcome } from './outcome.ts'
 import type { Plan, Step } from './routing.ts'
-import { isThenable, noop } from './thenable.ts'
+import { isThenable, noop, settled } from './thenable.ts'
 import type { DeliveryLease } from './store-host.ts'
 import type { Timer } from './timers.ts'
 
@@ -295,15 +295,13 @@ export class Dispatch implements FrameHolder {
           ? step.run(call.message as never, call)
           : this.#asyncContext.run(call, step.run, call.message)
       if (isThenable(value)) {
-        // Promise.resolve gives a promise of the platform back as it is; any other calls back once, and later, through it.
-        const promise = Promise.resolve(value)
         if (!call.ended) {
           this.#executing = false
-          if (step.sole) promise.then(this.#onFulfilled, this.#onRejected)
-          else this.#listen(call, promise)
+          if (step.sole) void settled(value, this.#onFulfilled, this.#onRejected)
+          else this.#listen(call, value)
           return false
         }
-        promise.catch(noop)
+        void settled(value, noop, noop)
       }
     } catch (error) {
       return this.#fail(call, error)
@@ -313,7 +311,7 @@ export class Dispatch implements FrameHolder {
     return true
   }
 
-  #listen(call: HandlerCall, promise: Promise<unknown>): void {
+  #listen(call: HandlerCall, promise: PromiseLike<unknown>): void {
     const fulfilled = (value: unknown): void => {
       if (call.ended) return
       this.#fulfil(call, value)
@@ -322,7 +320,7 @@ export class Dispatch implements FrameHolder {
     const rejected = (error: unknown): void => {
       if (!call.ended && this.#fail(call, error)) this.#settleOne()
     }
-    promise.then(fulfilled, rejected)
+    void settled(promise, fulfilled, rejected)
   }
 
   #fulfil(call: HandlerCall, value: unknown): void {

@@ -1,4 +1,5 @@
 import { type AsyncContext, createAsyncContext } from './async-context.ts'
+import { type AddedOptions, check, DURATION } from './check.ts'
 import { type Clock, systemClock } from './clock.ts'
 import type { CommandResult } from './command-result.ts'
 import { Commands, type CommandScreen, type CommandsHost } from './commands.ts'
@@ -21,7 +22,6 @@ import { Publishing } from './publishing.ts'
 import type { Persistence } from './persistence.ts'
 import { Quiescence, type QuiescenceHost } from './quiescence.ts'
 import { type HandlerRegistry, requireContract } from './registry.ts'
-import { requireDuration } from './publish-options.ts'
 import { type Plan, Routing } from './routing.ts'
 import { Scheduler } from './scheduler.ts'
 import type { SessionState } from './session.ts'
@@ -92,6 +92,8 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
   hearsCommands: boolean
   decide: ((failure: Failure) => Decision) | undefined
   screen: CommandScreen | undefined
+  /** What plugins add to the options of core. */
+  added: AddedOptions = null
   /** Who wants to be asked before anything is taken in. */
   readonly callers: Set<() => void> = new Set()
   /** What plugins have to say about the health of the bus. */
@@ -102,7 +104,13 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
   constructor(settings: Settings) {
     const { registry = createHandlerRegistry(), clock = systemClock } = settings
     const logger = guardLogger(settings.logger ?? consoleLogger)
-    requireContract('registry', registry, 'handler-registry/1')
+    requireContract('registry', registry, 'handler-registry/1', [
+      'registerCommandHandler',
+      'registerEventHandler',
+      'getCommandHandler',
+      'getEventHandlers',
+      'unregisterSession',
+    ])
     this.clock = clock
     this.logger = logger
     this.observers = new Observers(logger)
@@ -426,7 +434,7 @@ export class Engine implements DispatchHost, LanesHost, IntakeHost, PublishingHo
       const told = 'error' in decision ? decision.error : error
       if (decision.action === 'retry') {
         const { delayMs, isRefusal = false } = decision
-        requireDuration(delayMs, 'delayMs of a decision')
+        check('delayMs of a decision', delayMs, DURATION)
         return { error: told, retryInMs: delayMs, isRefusal }
       }
       const reason = decision.action === 'discard' ? DISCARDED : decision.reason

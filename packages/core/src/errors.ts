@@ -91,8 +91,11 @@ export class InvalidPayloadError extends BusError {
   readonly issues: readonly StandardIssue[]
 
   constructor(code: 'INVALID_PAYLOAD' | 'INVALID_RESULT', what: string, issues: readonly StandardIssue[]) {
-    const list = issues.map(({ message, path }) => {
-      const at = path?.map((step) => String(typeof step === 'object' ? step.key : step)).join('.')
+    // Nothing makes a schema keep to the standard.
+    const list = issues.map((issue: Partial<StandardIssue> | null | undefined) => {
+      const path = Array.isArray(issue?.path) ? (issue.path as NonNullable<StandardIssue['path']>) : []
+      const at = path.map((step) => describe(typeof step === 'object' ? step?.key : step)).join('.')
+      const message = describe(issue?.message)
       return at ? `${at}: ${message}` : message
     })
     super(code, `${what} does not fit its schema: ${list.join('; ')}`)
@@ -134,10 +137,18 @@ export const asBusError = (error: unknown, code: ErrorCode, message: string): Bu
 export const describe = (thrown: unknown): string => {
   try {
     // Nor need a message be a text.
+    if (typeof thrown === 'function') return 'a function'
     return String(thrown instanceof Error ? thrown.message : thrown)
   } catch {
     return 'a value that cannot be shown'
   }
+}
+
+/** An argument as a message shows it: nothing of what is inside of objects and functions. */
+export const shown = (given: unknown): string => {
+  if (typeof given === 'string') return `'${given}'`
+  if (Array.isArray(given)) return 'an array'
+  return typeof given === 'object' && given !== null ? 'an object' : describe(given)
 }
 
 export const invalid = (message: string): BusError => new BusError('INVALID_ARGUMENT', message)

@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts'
-import { describe, invalid } from './errors.ts'
+import { describe } from './errors.ts'
 import type { HandlerFailure } from './failure.ts'
 import type { Logger } from './logger.ts'
 
@@ -26,7 +26,7 @@ export class FailureLog {
   constructor(clock: Clock, logger: Logger, limit: number) {
     this.#clock = clock
     this.#logger = logger
-    this.#limit = checkLimit(limit)
+    this.#limit = limit
   }
 
   /** Newest last. */
@@ -35,7 +35,7 @@ export class FailureLog {
   }
 
   setLimit(limit: number): void {
-    this.#limit = checkLimit(limit)
+    this.#limit = limit
     this.#kept = limit === 0 ? [] : this.#kept.slice(-limit)
   }
 
@@ -82,9 +82,4 @@ export class FailureLog {
     }
     this.#pruneAt = Math.max(1000, 2 * this.#repeated.size)
   }
-}
-
-const checkLimit = (limit: number): number => {
-  if (limit === Infinity || (Number.isInteger(limit) && limit >= 0)) return limit
-  throw invalid(`The limit of the error history must be a whole number from 0, or Infinity, not ${describe(limit)}`)
 }

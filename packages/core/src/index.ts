@@ -83,7 +83,15 @@ export type { BusHealth, BusState, BusStats, HealthWarning, LeftEvent, StopRepor
 export type { QueueCounts, QueueOptions, QueueStrategy } from './intake.ts'
 
 // Extending
-export type { HandlerRun, HandlerWrapper, Plugin, PluginHost, RunContext, WrappedHandler } from './plugin.ts'
+export type {
+  HandlerRun,
+  HandlerWrapper,
+  Plugin,
+  PluginHost,
+  PluginOptions,
+  RunContext,
+  WrappedHandler,
+} from './plugin.ts'
 export type { CommandExecution, CommandScreen } from './commands.ts'
 export type { Burial, DeliveryLease } from './store-host.ts'
 export type { Signal, SignalAttributes, Signals } from './signals.ts'

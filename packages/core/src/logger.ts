@@ -10,6 +10,8 @@ export interface Logger {
   error(fields: object, message: string): void
 }
 
+export const LEVELS = ['debug', 'info', 'warn', 'error'] as const
+
 /** The default: the console, from warnings up. */
 export const consoleLogger: Logger = {
   debug() {},

@@ -1,4 +1,5 @@
-import { describe, invalid } from './errors.ts'
+import { BOOLEAN, check, checkOptions, FUNCTION, type Kinds, TEXT } from './check.ts'
+import { invalid, shown } from './errors.ts'
 import { messageId } from './message-id.ts'
 import type { SchemaInput, SchemaOutput, StandardSchema } from './schema.ts'
 
@@ -206,21 +207,44 @@ const TYPE = /^[^\s.*\p{Cc}\p{Cs}]+(\.[^\s.*\p{Cc}\p{Cs}]+)*$/u
 /** The largest integer of a database. */
 const MAX_VERSION = 2 ** 31 - 1
 
+const MESSAGE: Kinds = { sessionId: TEXT, correlationId: TEXT, causationId: TEXT, metadata: 'an object' }
+const CHANGES: Kinds = { ...MESSAGE, payload: 'anything' }
+const DEFINITION: Kinds = {
+  upcast: 'an object',
+  durable: BOOLEAN,
+  onCrash: ['retry', 'fail'],
+  failureEvent: BOOLEAN,
+}
+
+const checkDefinition = (type: string, options: Record<string, unknown>): void => {
+  // A definition is of no bus, so nobody knows here what plugins add.
+  checkOptions(`the definition of '${type}'`, options, DEFINITION, null)
+  for (const name of ['schema', 'resultSchema']) {
+    const schema = options[name] as StandardSchema | null | undefined
+    if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') {
+      throw invalid(`The ${name} of '${type}' must follow Standard Schema v1 (it needs '~standard'.validate)`)
+    }
+  }
+  for (const [from, upcast] of Object.entries(options['upcast'] ?? {})) {
+    if (!Number.isInteger(+from)) throw invalid(`The upcasts of '${type}' must go by version, not by '${from}'`)
+    check(`The upcast of '${type}' from version ${from}`, upcast, FUNCTION)
+  }
+}
+
 const define = (kind: 'event' | 'command', type: string, options: Record<string, unknown>): unknown => {
-  const { version = 1 } = options
   if (typeof type !== 'string' || !TYPE.test(type)) {
     throw invalid(
-      `The type of a definition must be dot-separated words without spaces, control characters or '*', not ${describe(type)}`,
+      `The type of a definition must be dot-separated words without spaces, control characters or '*', not ${shown(type)}`,
     )
   }
+  checkDefinition(type, options)
+  const { version = 1 } = options
   if (!Number.isInteger(version) || (version as number) < 1 || (version as number) > MAX_VERSION) {
-    throw invalid(`The version of '${type}' must be a whole number from 1 to ${MAX_VERSION}, not ${describe(version)}`)
-  }
-  if (options['schema'] && typeof (options['schema'] as StandardSchema)['~standard']?.validate !== 'function') {
-    throw invalid(`The schema of '${type}' must follow Standard Schema v1 (it needs '~standard'.validate)`)
+    throw invalid(`The version of '${type}' must be a whole number from 1 to ${MAX_VERSION}, not ${shown(version)}`)
   }
   const definition = Object.assign(
     (payload: unknown, given?: MessageOptions) => {
+      if (given !== undefined) checkOptions(`'${type}'`, given, MESSAGE)
       const timestamp = Date.now()
       const fields: Fields = {
         kind,
@@ -246,7 +270,14 @@ const define = (kind: 'event' | 'command', type: string, options: Record<string,
       resultSchema: options['resultSchema'] as StandardSchema | undefined,
       durable: options['durable'] === true,
       options,
-      with: (message: Message, changes: MessageChanges<unknown>) => copyMessage(message, changes),
+      with: (message: Message, changes: MessageChanges<unknown>) => {
+        if (typeof message !== 'object' || message?.type !== type) {
+          throw invalid(`with() of '${type}' copies messages of that type, not ${shown(message)}`)
+        }
+        check('The changes of with()', changes, 'an object')
+        checkOptions('with()', changes, CHANGES)
+        return copyMessage(message, changes)
+      },
     },
   )
   return definition

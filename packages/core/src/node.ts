@@ -1,3 +1,4 @@
+import { checkMethods, checkOptions, DURATION, FUNCTION, type Kinds } from './check.ts'
 import type { Bus } from './bus.ts'
 import type { StopReport } from './stats.ts'
 
@@ -9,11 +10,17 @@ export interface StopOnUncaughtOptions {
   readonly onStopped?: ((error: unknown, report: StopReport) => void) | undefined
 }
 
+const OPTIONS: Kinds = { timeoutMs: DURATION, onStopped: FUNCTION }
+
 /**
  * Stops the bus when an error escapes everything else in the process (`uncaughtException`, `unhandledRejection`), so that
  * accepted work is finished before it exits. Handlers' errors never get here. Dispose of it to take it off again.
+ *
+ * @throws {BusError} `INVALID_ARGUMENT`
  */
 export const stopOnUncaught = (bus: Bus, options: StopOnUncaughtOptions = {}): Disposable => {
+  checkMethods('The bus of stopOnUncaught', bus, ['stop'])
+  checkOptions('stopOnUncaught', options, OPTIONS)
   const { timeoutMs = 10_000, onStopped = exit } = options
   let stopping = false
   const onError = (error: unknown): void => {

@@ -1,5 +1,6 @@
 import type { EventMessage, CommandMessage } from './message.ts'
 import type { CommandResult } from './command-result.ts'
+import { checkHooks } from './check.ts'
 import { describe } from './errors.ts'
 import type { HandlerOutcome } from './outcome.ts'
 import type { Logger } from './logger.ts'
@@ -57,6 +58,22 @@ export interface Observer {
 
 type Notice = keyof Observer
 
+const NOTICES = Object.keys({
+  eventAccepted: 0,
+  eventRefused: 0,
+  eventStarted: 0,
+  handlerStarted: 0,
+  attemptFailed: 0,
+  handlerSettled: 0,
+  eventSettled: 0,
+  commandStarted: 0,
+  commandAttemptFailed: 0,
+  commandSettled: 0,
+  sessionStarted: 0,
+  sessionEnded: 0,
+  backpressureChanged: 0,
+} satisfies Record<Notice, 0>)
+
 /** The observers of one bus. */
 export class Observers {
   errors = 0
@@ -69,6 +86,7 @@ export class Observers {
   }
 
   add(observer: Observer): Disposable {
+    checkHooks('The observer', observer, NOTICES)
     const own = { observer }
     this.#set([...this.#observers, own])
     return { [Symbol.dispose]: () => this.#set(this.#observers.filter((other) => other !== own)) }

@@ -1,4 +1,4 @@
-import { describe, invalid } from './errors.ts'
+import { invalid, shown } from './errors.ts'
 
 export const isPattern = (type: string): boolean => type.includes('*')
 
@@ -8,7 +8,7 @@ export const isPattern = (type: string): boolean => type.includes('*')
  */
 export const compilePattern = (pattern: string): ((type: string) => boolean) => {
   if (typeof pattern !== 'string' || !/^([^\s.*]+|\*\*?)(\.([^\s.*]+|\*\*?))*$/.test(pattern)) {
-    throw invalid(`A pattern is dot-separated words, '*' (one segment) or '**' (any number), not ${describe(pattern)}`)
+    throw invalid(`A pattern is dot-separated words, '*' (one segment) or '**' (any number), not ${shown(pattern)}`)
   }
   const wanted = pattern.split('.')
   return (type) => !type.startsWith('buslane.') && matches(wanted, type.split('.'))

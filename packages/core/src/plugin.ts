@@ -1,9 +1,10 @@
+import { type AddedOptions, check, checkOptions, FUNCTION, type Kinds, TEXT } from './check.ts'
 import type { Clock } from './clock.ts'
 import type { CommandResult } from './command-result.ts'
 import type { CommandScreen } from './commands.ts'
 import type { EventContext, EventHandler, HandlerContext } from './context.ts'
 import type { Engine } from './engine.ts'
-import { BusError, describe, invalid } from './errors.ts'
+import { BusError, describe, invalid, shown } from './errors.ts'
 import type { Decision, Failure } from './failure.ts'
 import type { HandlerCall } from './handler-call.ts'
 import type { PluginHooks } from './lifecycle.ts'
@@ -32,7 +33,17 @@ import type { Burial, DeliveryLease } from './store-host.ts'
  */
 export interface Plugin {
   readonly name: string
+  /**
+   * The options that it adds by declaration merging, by the call that takes them. Options that nobody knows are refused; on a bus
+   * with a plugin that does not say which are its own, these calls take any.
+   */
+  readonly options?: PluginOptions | undefined
   install(host: PluginHost): void
+}
+
+/** Names of options that a plugin adds: to `on` and `onPattern`, to `handle`, to `publish`, to `execute`. */
+export type PluginOptions = {
+  readonly [Verb in 'on' | 'handle' | 'publish' | 'execute']?: readonly string[] | undefined
 }
 
 /** What a plugin can reach. */
@@ -136,31 +147,53 @@ export interface WrappedHandler {
   readonly registration: HandlerRegistration
 }
 
+const OPTIONS: Kinds = { on: 'an array', handle: 'an array', publish: 'an array', execute: 'an array' }
+
+/** Checks the plugins, and reads what they add to the options of core. */
+const addedBy = (plugins: readonly Plugin[]): AddedOptions => {
+  const added: Record<string, string[]> = { on: [], handle: [], publish: [], execute: [] }
+  let areAllKnown = true
+  for (const plugin of plugins) {
+    if (typeof plugin?.install !== 'function') {
+      throw invalid(`A plugin must be an object { name, install(host) }, not ${shown(plugin)}`)
+    }
+    check('The name of a plugin', plugin.name, TEXT)
+    checkOptions(`the plugin '${plugin.name}'`, plugin.options, OPTIONS)
+    if (plugin.options === undefined) areAllKnown = false
+    for (const [verb, names] of Object.entries(plugin.options ?? {})) added[verb]!.push(...(names ?? []))
+  }
+  return areAllKnown ? added : null
+}
+
 /** Installs the plugins; what they asked for at start and stop is given back. */
 export const installPlugins = (
   engine: Engine,
   plugins: readonly Plugin[],
   bus: Pick<PluginHost, 'name' | 'stats'>,
 ): PluginHooks[] => {
-  if (!Array.isArray(plugins)) throw invalid('plugins must be a list: createBus({ plugins: [...] })')
+  engine.added = addedBy(plugins)
   return plugins.map((plugin: Plugin) => {
-    if (typeof plugin?.install !== 'function') throw invalid('A plugin must be an object { name, install(host) }')
     const { name } = plugin
     const hooks: PluginHooks = { name, start: [], stop: [] }
     const { clock, logger, observers, routing } = engine
+    const needed = <F>(verb: string, given: F): F => {
+      check(`What ${verb}() of the host is given`, given, FUNCTION)
+      return given
+    }
     const host: PluginHost = {
       name: bus.name,
       stats: () => bus.stats(),
-      onCall: (hook) => keep(engine.callers, hook),
+      onCall: (hook) => keep(engine.callers, needed('onCall', hook)),
       use: (middleware) => routing.use(middleware),
       observe: (observer) => observers.add(observer),
-      onStart: (hook) => void hooks.start.push(hook),
-      onStop: (hook) => void hooks.stop.push(hook),
+      onStart: (hook) => void hooks.start.push(needed('onStart', hook)),
+      onStop: (hook) => void hooks.stop.push(needed('onStop', hook)),
       onFailure: (decide) => {
         if (engine.decide) throw invalid(`Another plugin decides about failures already; '${name}' cannot too`)
-        engine.decide = decide
+        engine.decide = needed('onFailure', decide)
       },
       wrap: ({ accept, around }) => {
+        needed('wrap', around)
         const about = (kind: 'event' | 'command', type: string, registration: HandlerRegistration): WrappedHandler => {
           return { kind, type, registration, definition: engine.definitions.get(type) }
         }
@@ -171,7 +204,7 @@ export const installPlugins = (
       },
       screen: (screen) => {
         if (engine.screen) throw invalid(`Another plugin screens commands already; '${name}' cannot too`)
-        engine.screen = screen
+        engine.screen = needed('screen', screen)
       },
       on: (definition, handler, options) => registerEvent(engine, definition, BUS, handler, options),
       hears: (type) => routing.heard.has(type),
@@ -190,8 +223,8 @@ export const installPlugins = (
       },
       execute: (command) => engine.executing.execute(command),
       redeliver: (event, lease) => engine.publishing.redeliver(event, engine.definitions.of(event, 'event'), lease),
-      onBuried: (listener) => void engine.buried.add(listener),
-      onHealth: (read) => void engine.warnings.add(read),
+      onBuried: (listener) => void engine.buried.add(needed('onBuried', listener)),
+      onHealth: (read) => void engine.warnings.add(needed('onHealth', read)),
       publishSystem: (event) => engine.publishing.publishSystem(event, engine.definitions.of(event, 'event')),
       gate: (type, open) => engine.store?.gate(type, open),
       lookAtStore: () => engine.store?.look(),

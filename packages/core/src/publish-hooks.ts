@@ -4,7 +4,7 @@ import { copyMessage } from './message.ts'
 import type { Middleware, PublishNext } from './middleware.ts'
 import type { PublishReceipt } from './options.ts'
 import type { OfferVerb } from './publish-options.ts'
-import { isThenable, noop } from './thenable.ts'
+import { isThenable, noop, settled } from './thenable.ts'
 
 type Eventually<T> = T | Promise<T>
 
@@ -84,8 +84,8 @@ export const runPublishHooks = <Result>(
   }
   late = true
   if (!isThenable(answer)) return finish()
-  const settled = Promise.resolve(answer).then(finish, fail)
-  if (typeof fate !== 'object') return inside.wait(settled)
-  settled.catch(noop)
+  const answered = settled(answer, finish, fail)
+  if (typeof fate !== 'object') return inside.wait(answered)
+  answered.catch(noop)
   return finish()
 }

@@ -1,5 +1,6 @@
+import { type AddedOptions, BOOLEAN, checkOptions, DURATION, type Kinds, PRIORITY, SIGNAL, TEXT } from './check.ts'
 import type { Clock } from './clock.ts'
-import { BusError, describe, invalid } from './errors.ts'
+import { BusError, invalid } from './errors.ts'
 import type { PublishAndWaitOptions, PublishOptions, ScheduleOptions } from './options.ts'
 import { readWhen } from './scheduler.ts'
 
@@ -8,6 +9,21 @@ export type OfferOptions = PublishOptions & PublishAndWaitOptions & Partial<Sche
 
 /** Whether an event goes through the store: never, if that is possible, or always. */
 export type Keeping = 'memory' | 'preferred' | 'stored'
+
+const STORED: Kinds = { transaction: 'anything', idempotencyKey: TEXT }
+const PUBLISH: Kinds = { durable: BOOLEAN, priority: PRIORITY, ...SIGNAL, ...STORED }
+
+const KINDS: Readonly<Record<OfferVerb, Kinds>> = {
+  publish: { ...PUBLISH, expiresInMs: DURATION },
+  publishAndWait: { ...PUBLISH, timeoutMs: DURATION },
+  schedule: {
+    at: 'anything',
+    delayMs: 'anything',
+    priority: PRIORITY,
+    durability: ['preferred', 'required'],
+    ...STORED,
+  },
+}
 
 /**
  * Refuses what cannot be done, with the option's name, and answers where the event is kept.
@@ -19,16 +35,11 @@ export const checkOffer = (
   type: string,
   options: OfferOptions,
   durable: boolean,
-  { clock, store }: { readonly clock: Clock; readonly store: object | undefined },
+  { clock, store, added }: { readonly clock: Clock; readonly store: object | undefined; readonly added: AddedOptions },
 ): Keeping => {
-  if (options.priority !== undefined) requirePriority(options.priority, `publish '${type}'`)
-  requireDuration(options.timeoutMs, 'timeoutMs')
-  requireDuration(options.expiresInMs, 'expiresInMs')
+  checkOptions(verb, options, KINDS[verb], added)
   if (verb === 'schedule') readWhen(options, clock)
   const { idempotencyKey: key } = options
-  if (key !== undefined && (typeof key !== 'string' || key === '')) {
-    throw invalid(`idempotencyKey must be a string that is not empty, not ${describe(key)}`)
-  }
   if (key !== undefined && verb === 'publishAndWait') {
     throw invalid('publishAndWait takes no idempotencyKey: of a duplicate there is nothing to wait for. Use publish')
   }
@@ -52,13 +63,3 @@ export const checkOffer = (
 }
 
 const NEED_A_STORE = ['transaction', 'idempotencyKey', 'expiresInMs'] as const
-
-export const requirePriority = (priority: unknown, what: string): void => {
-  if (typeof priority === 'number' && Number.isFinite(priority)) return
-  throw invalid(`To ${what}, priority must be a finite number (lower runs first), not ${describe(priority)}`)
-}
-
-export const requireDuration = (value: unknown, name: string): void => {
-  if (value === undefined || (typeof value === 'number' && value >= 0)) return
-  throw invalid(`${name} must be a number of milliseconds from 0, not ${describe(value)}`)
-}

@@ -1,6 +1,7 @@
 import { decode, type Definitions } from './definitions.ts'
 import { Delivery } from './delivery.ts'
 import { aborted, asBusError, BusError, isBusError, NestedWaitError } from './errors.ts'
+import type { AddedOptions } from './check.ts'
 import type { Clock } from './clock.ts'
 import type { HandlerCall } from './handler-call.ts'
 import { type Intake, receipt } from './intake.ts'
@@ -42,6 +43,7 @@ export interface PublishingHost {
   readonly filters: ReadonlySet<EventFilter>
   readonly state: BusState
   readonly callers: { readonly size: number }
+  readonly added: AddedOptions
   readonly called: () => void
   readonly store: StoreRunner | undefined
   /** Whether filters, publish middleware, a lane function or observers want to see every event. */
@@ -263,7 +265,13 @@ export class Publishing {
       const message = call === undefined ? event : carryOn(event, call.message)
       host.requireOpen(message.sessionId, call)
       if (options !== undefined || definition.durable === true) {
-        keeping = checkOffer(entrance.verb, event.type, options ?? {}, definition.durable === true, host)
+        keeping = checkOffer(
+          entrance.verb,
+          event.type,
+          options === undefined ? {} : options,
+          definition.durable === true,
+          host,
+        )
         if (keeping === 'stored') host.store!.requireStorable(event.type)
         requireUnaborted(entrance, event, options)
       }

@@ -1,13 +1,16 @@
+import { check, checkOptions, FUNCTION, type Kinds, PRIORITY, SIGNAL, TEXT } from './check.ts'
 import type { CommandContext, CommandHandler, EventHandler } from './context.ts'
 import type { Engine } from './engine.ts'
 import { BusError, invalid } from './errors.ts'
 import { BUS } from './message.ts'
 import type { CommandHandlerOptions, HandlerOptions } from './options.ts'
 import { compilePattern } from './pattern.ts'
-import { requirePriority } from './publish-options.ts'
 import type { Registration } from './routing.ts'
 
 // What a registration must be, whether it is made on the bus or on a session.
+
+const HANDLE: Kinds = { name: TEXT, ...SIGNAL }
+const ON: Kinds = { priority: PRIORITY, ...HANDLE, once: 'a boolean' }
 
 export const registerEvent = (
   engine: Engine,
@@ -17,7 +20,7 @@ export const registerEvent = (
   options: HandlerOptions = {},
 ): Registration => {
   const { type, durable } = engine.definitions.learn(definition, 'event')
-  requireHandler(handler, options, type)
+  requireHandler(engine, 'on', type, handler, options)
   if (durable && (!options.name || options.once)) {
     throw invalid(
       options.once
@@ -42,7 +45,7 @@ export const registerPattern = (
   options: HandlerOptions = {},
 ): Registration => {
   compilePattern(pattern)
-  requireHandler(handler, options, pattern)
+  requireHandler(engine, 'on', pattern, handler, options)
   return engine.routing.on(pattern, BUS, handler, options)
 }
 
@@ -54,7 +57,7 @@ export const registerCommand = (
   options: CommandHandlerOptions = {},
 ): Registration => {
   const { type, options: own } = engine.definitions.learn(definition, 'command')
-  requireHandler(handler, {}, type)
+  requireHandler(engine, 'handle', type, handler, options)
   // Nothing else would tell that a plugin was forgotten, and the command would run without asking anybody.
   if (!engine.screen && (own as { readonly approval?: unknown }).approval !== undefined) {
     throw invalid(
@@ -64,7 +67,14 @@ export const registerCommand = (
   return engine.routing.handle(type, sessionId, handler as CommandHandler, options)
 }
 
-const requireHandler = (handler: unknown, { priority }: HandlerOptions, type: string): void => {
-  if (typeof handler !== 'function') throw invalid(`The handler of '${type}' must be a function, not ${typeof handler}`)
-  if (priority !== undefined) requirePriority(priority, `register a handler of '${type}'`)
+const requireHandler = (
+  { routing, added }: Engine,
+  verb: 'on' | 'handle',
+  type: string,
+  handler: unknown,
+  options: object,
+): void => {
+  check(`The handler of '${type}'`, handler, FUNCTION)
+  // A registry of somebody else's may know options of its own.
+  checkOptions(verb, options, verb === 'on' ? ON : HANDLE, routing.ownRegistry ? added : null)
 }

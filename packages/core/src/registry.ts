@@ -1,3 +1,4 @@
+import { check, checkMethods } from './check.ts'
 import type { CommandHandler, EventHandler } from './context.ts'
 import { BusError, describe } from './errors.ts'
 import type { CommandHandlerOptions, HandlerOptions } from './options.ts'
@@ -96,7 +97,7 @@ export interface ObservableHandlerRegistry {
 type Methods<T> = Partial<Record<keyof T, unknown>>
 
 const has = <T>(registry: object, ...methods: (keyof T)[]): boolean =>
-  methods.every((method) => typeof (registry as Methods<T>)[method] === 'function')
+  methods.every((method) => typeof (registry as Methods<T> | undefined)?.[method] === 'function')
 
 /** Whether the registry knows priorities. */
 export const isPriorityHandlerRegistry = (registry: object): registry is PriorityHandlerRegistry =>
@@ -115,8 +116,14 @@ export const isObservableHandlerRegistry = (registry: object): registry is Obser
   has<ObservableHandlerRegistry>(registry, 'getHandlerStats', 'onChange')
 
 /** Refuses an adapter whose contract this core does not know, and names those it accepts (R-REG-4). */
-export const requireContract = (what: string, adapter: object, accepted: string): void => {
-  const contract = (adapter as { contract?: unknown } | null)?.contract
+export const requireContract = (
+  what: string,
+  adapter: object,
+  accepted: string,
+  methods: readonly string[] = [],
+): void => {
+  check(what, adapter, 'an object')
+  const contract = (adapter as { contract?: unknown }).contract
   if (contract !== accepted) {
     throw new BusError(
       'UNSUPPORTED_CONTRACT',
@@ -124,4 +131,5 @@ export const requireContract = (what: string, adapter: object, accepted: string)
         'Install matching versions',
     )
   }
+  checkMethods(what, adapter, methods)
 }

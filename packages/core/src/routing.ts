@@ -1,3 +1,4 @@
+import { checkHooks } from './check.ts'
 import type { CommandHandler, EventHandler } from './context.ts'
 import type { HandlerCall } from './handler-call.ts'
 import { BUS } from './message.ts'
@@ -111,7 +112,8 @@ export class Routing {
   /** Plans by session and type. */
   readonly #plans = new Map<string, Map<string, Plan>>()
   readonly #observable: boolean
-  readonly #ownRegistry: boolean
+  /** The bus made the registry, so that nobody else registers there. */
+  readonly ownRegistry: boolean
   /** Sessions that have handlers of their own. */
   readonly #scoped = new Map<string, Set<{ forget(): void }>>()
   /** Kept here if the registry knows no patterns. */
@@ -127,15 +129,15 @@ export class Routing {
   /** Commands in a registry that cannot forget: what stands there is used again. */
   readonly #kept = new Map<string, Map<string, CommandEntry>>()
 
-  /** `own`: the bus made the registry, so that nobody else registers there. */
   constructor(registry: HandlerRegistry, own: boolean) {
     this.registry = registry
-    this.#ownRegistry = own
+    this.ownRegistry = own
     this.#observable = isObservableHandlerRegistry(registry)
     if (isObservableHandlerRegistry(registry)) registry.onChange((change) => this.#forget(change?.sessionId ?? BUS))
   }
 
   use(middleware: Middleware): Disposable {
+    checkHooks('The middleware', middleware, ['command', 'event', 'publish'])
     const { command, event, publish } = middleware
     const own: Middleware = {
       ...(command && { command: command.bind(middleware) }),
@@ -304,7 +306,7 @@ export class Routing {
   plan(type: string, sessionId: string): Plan {
     if (sessionId === BUS && type === this.#latest?.type) return this.#latest.plan
     // Only a registry of our own is known to have no handlers for a session but those that came through here.
-    if (!this.#observable || (sessionId !== BUS && !this.#ownRegistry)) return this.#makePlan(type, sessionId)
+    if (!this.#observable || (sessionId !== BUS && !this.ownRegistry)) return this.#makePlan(type, sessionId)
     const own = sessionId !== BUS && this.#scoped.has(sessionId)
     const plans = own ? getOrMake(this.#plans, sessionId, () => new Map<string, Plan>()) : this.#busPlans
     const plan = plans.get(type)

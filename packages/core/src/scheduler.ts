@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts'
 import type { AnyDefinition, EventMessage } from './message.ts'
 import type { Delivery } from './delivery.ts'
-import { describe, invalid } from './errors.ts'
+import { invalid, shown } from './errors.ts'
 import type { SessionState } from './session.ts'
 import { Timer, type Timers } from './timers.ts'
 
@@ -122,13 +122,13 @@ export const readWhen = (
   }
   if (delayMs !== undefined) {
     if (typeof delayMs !== 'number' || !(delayMs >= 0 && delayMs < Infinity)) {
-      throw invalid(`delayMs must be a number of milliseconds from 0, not ${describe(delayMs)}`)
+      throw invalid(`delayMs must be a number of milliseconds from 0, not ${shown(delayMs)}`)
     }
     return { dueAt: clock.now() + delayMs, timerAt: clock.monotonic() + delayMs, wall: false }
   }
   const time = at instanceof Date ? at.getTime() : at
   if (typeof time !== 'number' || !Number.isFinite(time)) {
-    throw invalid(`at must be a valid Date or epoch milliseconds, not ${describe(at)}`)
+    throw invalid(`at must be a valid Date or epoch milliseconds, not ${shown(at)}`)
   }
   return { dueAt: time, timerAt: Math.max(time, clock.now()), wall: true }
 }

@@ -1,5 +1,5 @@
-import { BusError, describe, InvalidPayloadError } from './errors.ts'
-import { isThenable } from './thenable.ts'
+import { BusError, describe, InvalidPayloadError, shown } from './errors.ts'
+import { isThenable, settled } from './thenable.ts'
 
 // Standard Schema v1, https://standardschema.dev: declared here, so that core needs no package for it.
 
@@ -48,8 +48,12 @@ export const parse = (
   what: () => string,
 ): unknown => {
   const read = (result: StandardResult<unknown>): unknown => {
-    if (result.issues) throw new InvalidPayloadError(code, what(), result.issues)
-    return result.value
+    if (Array.isArray(result?.issues)) throw new InvalidPayloadError(code, what(), result.issues)
+    if (typeof result === 'object' && result !== null && !result.issues && 'value' in result) return result.value
+    throw new BusError(
+      code,
+      `${what()} could not be checked: its schema must answer { value } or { issues: [...] }, not ${shown(result)}`,
+    )
   }
   const fail = (cause: unknown): never => {
     throw new BusError(code, `The schema threw: ${what()} could not be checked (${describe(cause)})`, { cause })
@@ -60,5 +64,5 @@ export const parse = (
   } catch (cause) {
     return fail(cause)
   }
-  return isThenable(result) ? Promise.resolve(result).then(read, fail) : read(result)
+  return isThenable(result) ? settled(result, read, fail) : read(result)
 }

@@ -1,3 +1,4 @@
+import { check, FUNCTION } from './check.ts'
 import { isThenable, noop } from './thenable.ts'
 
 /** Labels of a measurement. Keep the number of values small. */
@@ -41,8 +42,14 @@ export const createSignals = (onError: (error: unknown) => void): Signals => {
     report(name, value, attributes = NONE) {
       for (const listener of listeners) attempt(() => listener({ name, value, attributes }))
     },
-    observe: (listener) => keep(listeners, (signal) => listener(signal)),
-    gauge: (name, read, attributes = NONE) => keep(gauges, () => ({ name, value: read(), attributes })),
+    observe: (listener) => {
+      check('The listener of signals', listener, FUNCTION)
+      return keep(listeners, (signal) => listener(signal))
+    },
+    gauge: (name, read, attributes = NONE) => {
+      check(`The gauge '${name}'`, read, FUNCTION)
+      return keep(gauges, () => ({ name, value: read(), attributes }))
+    },
     read: () => [...gauges].flatMap((gauge) => attempt(gauge)),
   }
 }

@@ -1,5 +1,5 @@
 import type { Engine } from './engine.ts'
-import { describe, invalid } from './errors.ts'
+import { describe } from './errors.ts'
 import { BUS } from './message.ts'
 import type { Persistence } from './persistence.ts'
 import { requireContract } from './registry.ts'
@@ -18,15 +18,12 @@ export const connectStore = (
   persistence: Persistence | undefined,
 ): StoreRunner | undefined => {
   if (persistence === undefined) return undefined
-  if (typeof persistence !== 'object' || persistence === null) {
-    throw invalid('persistence must be what a persistence package makes, such as memoryPersistence()')
-  }
   const { events, deadLetters, eventLog, approvals } = persistence
-  if (deadLetters) requireContract('persistence.deadLetters', deadLetters, 'dead-letter-store/1')
-  if (eventLog) requireContract('persistence.eventLog', eventLog, 'event-log/1')
-  if (approvals) requireContract('persistence.approvals', approvals, 'approval-store/1')
-  if (!events) return undefined
-  requireContract('persistence.events', events, 'event-store/1')
+  if (deadLetters !== undefined) requireContract('persistence.deadLetters', deadLetters, 'dead-letter-store/1')
+  if (eventLog !== undefined) requireContract('persistence.eventLog', eventLog, 'event-log/1')
+  if (approvals !== undefined) requireContract('persistence.approvals', approvals, 'approval-store/1')
+  if (events === undefined) return undefined
+  requireContract('persistence.events', events, 'event-store/1', ['run'])
   const { clock, logger, ageingMs, lanes, intake, routing, definitions } = engine
   const host: StoreHost = {
     eventLog,

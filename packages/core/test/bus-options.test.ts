@@ -42,8 +42,8 @@ describe('createBus', () => {
     ['WaterMark', { queue: { highWaterMark: Number.NaN } }],
     ['onGroupFailure', { onGroupFailure: 'explode' }],
     ['lane', { lane: 'orders' }],
-    ['error history', { errorHistoryLimit: -1 }],
-    ['error history', { errorHistoryLimit: 1.5 }],
+    ['errorHistoryLimit', { errorHistoryLimit: -1 }],
+    ['errorHistoryLimit', { errorHistoryLimit: 1.5 }],
   ])('refuses a bad %s with INVALID_ARGUMENT that names it: %j', (name, options) => {
     expect(() => createBus(options as BusOptions)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(name) }),
@@ -96,7 +96,10 @@ describe('createBus', () => {
 
   it('refuses plugins that are no list', () => {
     expect(() => createBus({ plugins: { name: 'alone', install() {} } as never })).toThrow(
-      expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('plugins must be a list') }),
+      expect.objectContaining({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining('plugins must be an array'),
+      }),
     )
   })
 

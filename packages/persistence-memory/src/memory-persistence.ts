@@ -13,7 +13,7 @@ import {
 import { MemoryApprovals } from './approvals.ts'
 import { Database } from './database.ts'
 import { MemoryDeadLetters } from './dead-letters.ts'
-import { invalidArgument } from './errors.ts'
+import { checkMethods, checkNames, invalidArgument, textOf } from './errors.ts'
 import { MemoryEventLog } from './event-log.ts'
 import { MemoryEventStore } from './event-store.ts'
 import { MemoryInspect } from './inspect.ts'
@@ -70,6 +70,7 @@ export interface MemoryPersistence extends Persistence {
   restore(snapshot: MemorySnapshot): void
 }
 
+const OPTIONS = ['clock', 'settings', 'codec', 'deadLetters', 'eventLog', 'idempotencyRetentionMs']
 const WEEK_MS = 7 * 24 * 3_600_000
 const LOG_MAX_COUNT = 100_000
 
@@ -88,7 +89,12 @@ const LOG_MAX_COUNT = 100_000
  * await persistence.inspect.counts().then(({ ready }) => ready) // => 0
  */
 export const memoryPersistence = (options: MemoryPersistenceOptions = {}): MemoryPersistence => {
+  checkNames('memoryPersistence', options, OPTIONS)
   const { clock = systemClock, codec, deadLetters = true, eventLog = false } = options
+  checkMethods('clock', clock, ['now', 'monotonic', 'setTimer', 'clearTimer'])
+  if (codec !== undefined) checkMethods('codec', codec, ['encode', 'decode'])
+  if (typeof deadLetters !== 'boolean')
+    throw invalidArgument(`deadLetters must be a boolean, not ${textOf(deadLetters)}`)
   const settings = storeSettings(options.settings)
   const db = new Database({
     clock,
@@ -111,14 +117,23 @@ export const memoryPersistence = (options: MemoryPersistenceOptions = {}): Memor
   }
 }
 
-const logOptions = ({ types, maxCount, maxAgeMs }: EventLogOptions): LogOptions => ({
-  types: types && new Set(types),
-  maxCount: lengthOf('eventLog.maxCount', maxCount, LOG_MAX_COUNT),
-  maxAgeMs: lengthOf('eventLog.maxAgeMs', maxAgeMs, Infinity),
-})
+const logOptions = (options: EventLogOptions): LogOptions => {
+  checkNames('eventLog', options, ['types', 'maxCount', 'maxAgeMs'])
+  const { types, maxCount, maxAgeMs } = options
+  if (types !== undefined && !(Array.isArray(types) && types.every((type) => typeof type === 'string'))) {
+    throw invalidArgument(`eventLog.types must be a list of event types, not ${textOf(types)}`)
+  }
+  return {
+    types: types && new Set(types),
+    maxCount: lengthOf('eventLog.maxCount', maxCount, LOG_MAX_COUNT),
+    maxAgeMs: lengthOf('eventLog.maxAgeMs', maxAgeMs, Infinity),
+  }
+}
 
 const lengthOf = (name: string, given: number | undefined, byDefault: number): number => {
   const value = given ?? byDefault
-  if (!(typeof value === 'number' && value >= 0)) throw invalidArgument(`${name} must be a number that is not negative`)
+  if (!(typeof value === 'number' && value >= 0)) {
+    throw invalidArgument(`${name} must be a number that is not negative, not ${textOf(value)}`)
+  }
   return value
 }

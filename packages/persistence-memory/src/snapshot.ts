@@ -1,6 +1,6 @@
 import type { ApprovalRow } from './approval-table.ts'
 import type { Database } from './database.ts'
-import { invalidArgument } from './errors.ts'
+import { invalidArgument, textOf } from './errors.ts'
 import { EventTable } from './event-table.ts'
 import { giveBack } from './give-back.ts'
 import type { KeyRecord } from './idempotency-keys.ts'
@@ -42,6 +42,10 @@ export const takeSnapshot = (db: Database): MemorySnapshot =>
 export const restoreSnapshot = (db: Database, snapshot: MemorySnapshot): void => {
   if (snapshot?.format !== FORMAT) throw invalidArgument('The snapshot must be one that snapshot() made')
   const { lastSeq, events, deadLetters, idempotencyKeys, log, approvals = [] } = structuredClone(snapshot)
+  // Before anything is replaced.
+  for (const [name, rows] of Object.entries({ events, deadLetters, idempotencyKeys, log, approvals })) {
+    if (!Array.isArray(rows)) throw invalidArgument(`snapshot.${name} must be a list, not ${textOf(rows)}`)
+  }
   if (!db.letters && deadLetters.length > 0) {
     throw invalidArgument('The snapshot has dead letters, and this store keeps none: set deadLetters')
   }

@@ -1,4 +1,4 @@
-import { invalidArgument } from './errors.ts'
+import { invalidArgument, textOf } from './errors.ts'
 
 /** What a transaction does when it ends. */
 export interface Effect {
@@ -28,6 +28,7 @@ export class MemoryTransaction {
 
   /** Adds a change of one's own, which runs if and when the transaction is committed. It must not throw. */
   onCommit(change: () => void): void {
+    if (typeof change !== 'function') throw invalidArgument(`onCommit() takes a function, not ${textOf(change)}`)
     this.join({ apply: change })
   }
 
@@ -91,7 +92,7 @@ export const memoryTransaction = (): MemoryTransaction => new MemoryTransaction(
 /** @throws {BusError} `INVALID_ARGUMENT` */
 export const requireTransaction = (transaction: unknown): MemoryTransaction => {
   if (transaction instanceof MemoryTransaction) return transaction
-  throw invalidArgument('transaction must be made by memoryTransaction()')
+  throw invalidArgument(`transaction must be made by memoryTransaction(), and is ${textOf(transaction)}`)
 }
 
 declare module '@buslane/core' {

@@ -65,6 +65,29 @@ export const storeError = (error: unknown): BusError => {
 
 export const invalid = (message: string): BusError => new BusError('INVALID_ARGUMENT', message, { retryable: false })
 
+/** Refuses what is no object, or has a name that is none of these: a misspelt one. */
+export const checkNames = (where: string, options: object, names: readonly string[]): void => {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalid(`${where} must be an object, not ${textOf(options)}`)
+  }
+  const strange = Object.keys(options).find((name) => !names.includes(name))
+  if (strange !== undefined) throw invalid(`${where} has no option '${strange}', only ${names.join(', ')}`)
+}
+
+export const checkMethods = (what: string, given: unknown, methods: readonly string[]): void => {
+  for (const method of methods) {
+    const found: unknown = (given as Readonly<Record<string, unknown>> | null | undefined)?.[method]
+    if (typeof found !== 'function') throw invalid(`${what}.${method} must be a function, not ${textOf(found)}`)
+  }
+}
+
+/** What it is, and nothing of what is inside: a connection string has a password in it. */
+export const textOf = (given: unknown): string => {
+  if (typeof given === 'string') return given === '' ? `''` : 'a string'
+  if (typeof given === 'function') return 'a function'
+  return typeof given === 'object' && given !== null ? 'an object' : String(given)
+}
+
 export const describeError = (error: unknown): string =>
   error instanceof Error ? error.message || error.name : JSON.stringify(error)
 

@@ -1,7 +1,8 @@
 import { BusError } from '@buslane/core'
 import { type Kysely, sql } from 'kysely'
 import { migrationNames, migrations } from './migrations/index.ts'
-import { describeError, storeError } from './errors.ts'
+import { checkMethods, describeError, storeError } from './errors.ts'
+import { requireSchema } from './options.ts'
 
 const TABLE = 'migrations'
 
@@ -11,9 +12,11 @@ const TABLE = 'migrations'
  *
  * *Concurrency*: any number of processes at once; one migrates and the others wait for it.
  *
- * @throws {BusError} `SCHEMA_TOO_NEW` if a newer version of this package migrated the schema; `MIGRATION_FAILED`
+ * @throws {BusError} `SCHEMA_TOO_NEW` if a newer version of this package migrated the schema; `MIGRATION_FAILED`; `INVALID_ARGUMENT`
  */
 export const migrate = async (kysely: Kysely<unknown>, schema = 'buslane'): Promise<void> => {
+  checkMethods('kysely', kysely, ['withoutPlugins', 'transaction'])
+  requireSchema(schema)
   const plain = kysely.withoutPlugins()
   if (await isCurrent(plain, schema)) return
   await plain.transaction().execute(async (transaction) => {

@@ -1,5 +1,5 @@
 import { consoleLogger, type Logger, type PayloadCodec, type StoreSettings } from '@buslane/core'
-import { invalid } from './errors.ts'
+import { checkMethods, checkNames, invalid, textOf } from './errors.ts'
 
 /** Options of every store on Postgres, the embedded one included. */
 export interface StoreOptions {
@@ -70,10 +70,58 @@ export interface StoreConfig {
 /** An event longer than this in its batch would be one that times cannot count to. */
 const MAX_MS = 8.64e15
 
+const NAMES = Object.keys({
+  schema: 0,
+  leaseMs: 0,
+  heartbeatMs: 0,
+  sweepMs: 0,
+  pollMs: 0,
+  batchSize: 0,
+  parallelAppends: 0,
+  notify: 0,
+  autoMigrate: 0,
+  idempotencyRetentionMs: 0,
+  noHandlerAfterMs: 0,
+  connectMs: 0,
+  deadLetters: 0,
+  eventLog: 0,
+  codec: 0,
+  logger: 0,
+} satisfies Record<keyof StoreOptions, 0>)
+
 /** @throws {BusError} `INVALID_ARGUMENT` */
-export const storeConfig = (options: StoreOptions): StoreConfig => {
+export const requireSchema = (schema: string): void => {
+  // Postgres cuts longer names off silently: two schemas could become one.
+  if (typeof schema === 'string' && schema !== '' && Buffer.byteLength(schema) <= 63 && !schema.includes('\0')) return
+  throw invalid(
+    `schema must be a name of 1 to 63 bytes, not ${typeof schema === 'string' ? `'${schema}'` : textOf(schema)}`,
+  )
+}
+
+/** What one kind of store has beside the options of all. */
+interface Particular {
+  /** What makes it. */
+  readonly where?: string
+  /** The names of its own options. */
+  readonly own?: readonly string[]
+  readonly defaults?: StoreOptions
+}
+
+/** @throws {BusError} `INVALID_ARGUMENT` */
+export const storeConfig = (
+  options: StoreOptions,
+  { where = 'the store', own = [], defaults = {} }: Particular = {},
+): StoreConfig => {
+  checkNames(where, options, [...own, ...NAMES])
+  for (const name of ['notify', 'autoMigrate', 'deadLetters'] as const) {
+    const value: unknown = options[name]
+    if (value !== undefined && typeof value !== 'boolean')
+      throw invalid(`${name} must be a boolean, not ${textOf(value)}`)
+  }
+  if (options.codec !== undefined) checkMethods('codec', options.codec, ['encode', 'decode'])
+  if (options.logger !== undefined) checkMethods('logger', options.logger, ['debug', 'info', 'warn', 'error'])
   const number = (name: keyof StoreOptions, fallback: number, min: number, whole: boolean): number => {
-    const value = options[name] ?? fallback
+    const value = options[name] ?? defaults[name] ?? fallback
     if (typeof value === 'number' && value >= min && value <= MAX_MS && (!whole || Number.isInteger(value)))
       return value
     throw invalid(
@@ -81,10 +129,7 @@ export const storeConfig = (options: StoreOptions): StoreConfig => {
     )
   }
   const schema = options.schema ?? 'buslane'
-  // Postgres cuts longer names off silently: two schemas could become one.
-  if (schema === '' || Buffer.byteLength(schema) > 63 || schema.includes('\0')) {
-    throw invalid(`schema must be a name of 1 to 63 bytes, not '${schema}'`)
-  }
+  requireSchema(schema)
   const leaseMs = number('leaseMs', 5000, 100, false)
   const heartbeatMs = number('heartbeatMs', leaseMs / 3, 10, false)
   if (heartbeatMs > leaseMs / 2)
@@ -115,13 +160,16 @@ const logConfig = (eventLog: boolean | EventLogOptions): Pick<StoreConfig, 'logs
   if (typeof eventLog === 'boolean') {
     return { logs: eventLog ? () => true : undefined, logMaxAgeMs: Infinity, logMaxCount: Infinity }
   }
+  checkNames('eventLog', eventLog, ['types', 'maxCount', 'maxAgeMs'])
   const { types } = eventLog
-  if (types !== undefined && !Array.isArray(types)) throw invalid('eventLog.types must be an array of event types')
+  if (types !== undefined && !(Array.isArray(types) && types.every((type) => typeof type === 'string'))) {
+    throw invalid(`eventLog.types must be an array of event types, not ${textOf(types)}`)
+  }
   const wanted = types && new Set<string>(types)
   const limit = (name: 'maxAgeMs' | 'maxCount'): number => {
     const value = eventLog[name] ?? Infinity
     if (typeof value === 'number' && value >= 0) return value > MAX_MS ? Infinity : Math.floor(value)
-    throw invalid(`eventLog.${name} must be a number that is not negative`)
+    throw invalid(`eventLog.${name} must be a number that is not negative, not ${textOf(value)}`)
   }
   return {
     logs: (type) => wanted?.has(type) ?? true,

@@ -2,6 +2,7 @@
 import { PGliteDialect, Kysely } from 'kysely'
 import { BusError } from '@buslane/core'
 import type { Notifications } from './context.ts'
+import { invalid, textOf } from './errors.ts'
 import { channelOf } from './notifications.ts'
 import { storeConfig, type StoreOptions } from './options.ts'
 import { type DataDirLock, lockDataDir } from './pglite/data-dir-lock.ts'
@@ -39,12 +40,11 @@ interface Opened {
 export const pglitePersistence = (options: PgliteOptions = {}): PostgresPersistence => {
   // One connection does everything: appends side by side would only wait for each other.
   // The database works in this process, so a busy one says late that it lives; nobody else can take over anyway.
-  const config = storeConfig({
-    ...options,
-    parallelAppends: options.parallelAppends ?? 1,
-    leaseMs: options.leaseMs ?? LEASE_MS,
-    connectMs: options.connectMs ?? CONNECT_MS,
-  })
+  const defaults = { parallelAppends: 1, leaseMs: LEASE_MS, connectMs: CONNECT_MS }
+  const config = storeConfig(options, { where: 'pglitePersistence', own: ['dataDir'], defaults })
+  if (options.dataDir !== undefined && typeof options.dataDir !== 'string') {
+    throw invalid(`dataDir must be the path of a folder, not ${textOf(options.dataDir)}`)
+  }
   const database = new EmbeddedDatabase(options.dataDir, config.schema)
   const kysely = new Kysely<unknown>({ dialect: new PGliteDialect({ pglite: database.asPGlite() }) })
   const notifications = config.notify ? database : undefined

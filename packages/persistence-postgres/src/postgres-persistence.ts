@@ -3,7 +3,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import { createApprovals } from './approvals.ts'
 import type { StoreContext } from './context.ts'
 import { createDeadLetters } from './dead-letters.ts'
-import { invalid } from './errors.ts'
+import { checkMethods, invalid, textOf } from './errors.ts'
 import { createEventLog } from './event-log.ts'
 import { createInspect } from './inspect.ts'
 import { clientLikeThoseOf, clientOf, type MakeListeningClient } from './listening-client.ts'
@@ -52,6 +52,8 @@ export interface PostgresPersistence extends Persistence {
   close(): Promise<void>
 }
 
+const SOURCE = ['connectionString', 'maxConnections', 'pool', 'kysely', 'listenConnectionString']
+
 /**
  * Durable and scheduled events in Postgres 14 or later: for applications of one or many processes. For a single process without a
  * server there is `pglitePersistence`.
@@ -61,10 +63,11 @@ export interface PostgresPersistence extends Persistence {
  * @throws {BusError} `INVALID_ARGUMENT`
  */
 export const postgresPersistence = (options: PostgresOptions): PostgresPersistence => {
-  const config = storeConfig(options)
+  const config = storeConfig(options, { where: 'postgresPersistence', own: SOURCE })
   const { connectMs } = config.settings
   const { kysely, close, listeningClient } = connect(options, connectMs)
   const { listenConnectionString } = options
+  if (listenConnectionString !== undefined) requireText('listenConnectionString', listenConnectionString)
   const makeClient =
     listenConnectionString === undefined ? listeningClient : clientOf(listenConnectionString, connectMs)
   const notifications =
@@ -100,12 +103,20 @@ interface Connected {
 
 const connect = (options: PostgresSource, connectMs: number): Connected => {
   const given = [options.connectionString, options.pool, options.kysely].filter((source) => source !== undefined)
-  if (given.length !== 1) throw invalid('postgresPersistence needs one of connectionString, pool and kysely')
+  if (given.length !== 1) {
+    throw invalid(`postgresPersistence needs one of connectionString, pool and kysely, and was given ${given.length}`)
+  }
+  const { maxConnections: max = 10 } = options as { readonly maxConnections?: number | undefined }
+  if (!(Number.isInteger(max) && max >= 1)) {
+    throw invalid(`maxConnections must be a whole number from 1, not ${textOf(max)}`)
+  }
   if (options.kysely !== undefined) {
+    checkMethods('kysely', options.kysely, ['withoutPlugins', 'destroy'])
     if (options.kysely.isTransaction) throw invalid('kysely must be an instance, not a transaction')
     return { kysely: options.kysely as unknown as Kysely<unknown>, close: () => Promise.resolve() }
   }
   if (options.pool !== undefined) {
+    checkMethods('pool', options.pool, ['connect', 'on'])
     const { pool, release } = safePool(options.pool)
     return {
       kysely: new Kysely({ dialect: new PostgresDialect({ pool }) }),
@@ -116,7 +127,13 @@ const connect = (options: PostgresSource, connectMs: number): Connected => {
       },
     }
   }
-  return openedOnDemand(options.connectionString, { max: options.maxConnections ?? 10, connectMs })
+  requireText('connectionString', options.connectionString)
+  return openedOnDemand(options.connectionString, { max, connectMs })
+}
+
+const requireText = (name: string, given: unknown): void => {
+  if (typeof given === 'string' && given !== '') return
+  throw invalid(`${name} must be a string that is not empty, not ${textOf(given)}`)
 }
 
 /** A pool of its own. After `close()` the next use opens another: a bus can be started again. */

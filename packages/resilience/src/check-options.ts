@@ -27,6 +27,8 @@ export const oneOf = (...values: readonly unknown[]): Rule => ({
   fits: (value) => values.includes(value),
 })
 
+export const text: Rule = { what: 'a text', fits: (value) => typeof value === 'string' }
+
 /** What is looked at elsewhere. */
 export const any: Rule = { what: 'anything', fits: () => true }
 
@@ -38,9 +40,10 @@ export const optionalFunction: Rule = { what: 'a function', fits: (value) => typ
  * @throws {BusError} `INVALID_ARGUMENT` with the option's name.
  */
 export const checkOptions = (where: string, options: object, rules: Readonly<Record<string, Rule>>): void => {
-  if (typeof options !== 'object' || options === null) throw invalidOption(where, 'an object', options)
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw invalidOption(where, 'an object', options)
   for (const [name, value] of Object.entries(options)) {
-    const rule = rules[name]
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
     if (!rule) throw invalidOption(`${where}.${name}`, `left out: there is ${Object.keys(rules).join(', ')}`, value)
     if (value !== undefined && !rule.fits(value)) throw invalidOption(`${where}.${name}`, rule.what, value)
   }

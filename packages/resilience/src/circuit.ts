@@ -1,4 +1,6 @@
+import { number } from './check-options.ts'
 import type { CircuitPolicy } from './circuit-options.ts'
+import { invalidOption } from './errors.ts'
 import { SlidingWindow } from './sliding-window.ts'
 
 /** What a circuit does with calls. Times are in milliseconds. */
@@ -14,6 +16,20 @@ export type CircuitState =
 export interface CircuitSnapshot {
   readonly name: string
   readonly state: CircuitState
+}
+
+/** @throws {BusError} `INVALID_ARGUMENT` */
+export const checkCircuits = (circuits: readonly CircuitSnapshot[]): void => {
+  if (!Array.isArray(circuits)) throw invalidOption('circuits', 'what circuits() gave', circuits)
+  circuits.forEach((circuit: CircuitSnapshot, index) => {
+    if (typeof circuit?.name === 'string' && isState(circuit.state)) return
+    throw invalidOption(`circuits[${index}]`, 'one that circuits() gave', circuit)
+  })
+}
+
+const isState = (state: CircuitState | undefined): boolean => {
+  if (state?.is === 'open') return number(0).fits(state.probesInMs)
+  return state?.is === 'half-open' || (state?.is === 'closed' && number(0).fits(state.consecutiveFailures))
 }
 
 type Inner =

@@ -12,6 +12,7 @@ import {
   type StoredEvent,
 } from '@buslane/core'
 import { toJson } from '@buslane/core/store-runner'
+import { checkOptions, oneOf, optionalFunction, text } from './check-options.ts'
 import { type DeadLetter, readLetter } from './dead-letter.ts'
 import { invalidOption } from './errors.ts'
 import { type BoxedLetter, isBoxed, isBoxedCursor, type LetterBox } from './letter-box.ts'
@@ -69,6 +70,7 @@ interface LettersHost {
 }
 
 const PAGE = 100
+const asideState = oneOf('undecodable', 'dead')
 const MAX_PAGE = 1000
 
 /** Lets people and tools see the dead letters of a bus, and move them. */
@@ -117,8 +119,10 @@ export class DeadLetters {
     return { entries: [...entries, ...boxed.entries] as Letters, next: boxed.next }
   }
 
+  /** @throws {BusError} `INVALID_ARGUMENT` for a key that is no text. */
   async get<Payload = unknown>(key: string): Promise<DeadLetter<Payload> | undefined> {
     const { persistence, box, writer } = this.#host
+    if (!text.fits(key)) throw invalidOption('key', text.what, key)
     await writer.settled()
     if (isBoxed(key)) return box.get(key)?.letter as DeadLetter<Payload> | undefined
     const kept = await persistence.deadLetters?.get(key)
@@ -151,6 +155,7 @@ export class DeadLetters {
     options: ReplayOptions = {},
   ): Promise<ReplayResult | readonly ReplayResult[]> {
     if (typeof which !== 'string') requireFilter('replay', which)
+    checkOptions('replay', options, { edit: optionalFunction, by: text })
     await this.#host.writer.settled()
     if (typeof which === 'string') return this.#replayOne(which, options)
     const results: ReplayResult[] = []
@@ -164,7 +169,9 @@ export class DeadLetters {
    *
    * @throws {BusError} `INVALID_ARGUMENT` without a filter, or with one that has a property without a value: `{}` means all.
    */
-  async discard(which: string | DeadLetterFilter, { by = 'unknown' }: { readonly by?: string } = {}): Promise<number> {
+  async discard(which: string | DeadLetterFilter, options: { readonly by?: string } = {}): Promise<number> {
+    checkOptions('discard', options, { by: text })
+    const { by = 'unknown' } = options
     const { persistence, box, writer, moved } = this.#host
     if (typeof which !== 'string') requireFilter('discard', which)
     await writer.settled()
@@ -182,6 +189,9 @@ export class DeadLetters {
    * where the persistence has no dead letters.
    */
   async aside(state: 'undecodable' | 'dead', cursor?: string): Promise<Page<StoredEvent>> {
+    if (!asideState.fits(state)) throw invalidOption('state', asideState.what, state)
+    if (cursor !== undefined && !text.fits(cursor))
+      throw invalidOption('cursor', 'the `next` of an earlier page', cursor)
     const page = await this.#host.persistence.inspect?.list({ state, cursor })
     return page ?? { entries: [], next: undefined }
   }

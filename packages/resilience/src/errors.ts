@@ -47,14 +47,16 @@ export class RetryAfterError extends BusError {
   override readonly name = 'RetryAfterError'
   readonly retryAfterMs: number
 
-  /** @throws {RangeError} if `retryAfterMs` is not a number of milliseconds from 0. */
+  /** @throws {BusError} `INVALID_ARGUMENT` if `retryAfterMs` is not a finite number of milliseconds from 0. */
   constructor(
     retryAfterMs: number,
     message: string = `Try again in ${retryAfterMs} ms`,
     options: { readonly cause?: unknown } = {},
   ) {
     super('RETRY_AFTER', message, { ...options, retryable: true })
-    if (!(retryAfterMs >= 0 && retryAfterMs < Infinity)) throw new RangeError('retryAfterMs must be a number from 0')
+    if (!(Number.isFinite(retryAfterMs) && retryAfterMs >= 0)) {
+      throw invalidOption('retryAfterMs', 'a finite number of milliseconds from 0', retryAfterMs)
+    }
     this.retryAfterMs = retryAfterMs
   }
 }
@@ -103,6 +105,8 @@ export const invalidOption = (name: string, what: string, given: unknown): BusEr
 
 const textOf = (value: unknown): string => {
   try {
+    if (typeof value === 'string') return `'${value}'`
+    if (typeof value === 'function') return 'a function'
     return typeof value === 'object' && value !== null ? 'an object' : String(value)
   } catch {
     return 'a value that cannot be shown'

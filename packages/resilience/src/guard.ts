@@ -6,12 +6,14 @@ import {
   type HealthWarning,
   type Message,
   type PluginHost,
+  type PluginOptions,
   type RunContext,
   type WrappedHandler,
 } from '@buslane/core'
 import { storedError } from '@buslane/core/store-runner'
 import { Burials } from './burials.ts'
-import type { Circuit, CircuitSnapshot } from './circuit.ts'
+import { checkOptions, oneOf } from './check-options.ts'
+import { checkCircuits, type Circuit, type CircuitSnapshot } from './circuit.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { Deadlines } from './deadlines.ts'
 import {
@@ -30,7 +32,7 @@ import { IntakePause } from './intake-pause.ts'
 import { LetterBox } from './letter-box.ts'
 import { LetterWriter } from './letter-writer.ts'
 import type { ResilienceOptions } from './options.ts'
-import { checkPolicies } from './policies.ts'
+import { ADDED, checkPolicies } from './policies.ts'
 import { Recoveries } from './recoveries.ts'
 import { Redactor } from './redactor.ts'
 import type { GuardedHandler, NamedStats, Resilience } from './resilience.ts'
@@ -40,6 +42,7 @@ import { SessionTallies } from './session-tallies.ts'
 /** The parts of the plugin, put together for the bus it is installed on. */
 export class Guard implements Resilience, GuardHost {
   readonly name = 'resilience'
+  readonly options: PluginOptions = ADDED
   readonly graceMs: number
   deadlines!: Deadlines
   clock!: Clock
@@ -147,13 +150,21 @@ export class Guard implements Resilience, GuardHost {
   }
 
   get deadLetters(): DeadLetters {
-    if (this.#letters) return this.#letters
+    this.#requireInstalled()
+    return this.#letters!
+  }
+
+  #requireInstalled(): void {
+    if (this.#letters) return
     throw new BusError('INVALID_ARGUMENT', 'The guard is not installed: createBus({ plugins: [guard] })')
   }
 
   // -- what people see --------------------------------------------------------------------------------------------
 
-  handlerStats({ by = 'handler' }: { readonly by?: 'handler' | 'type' | 'session' } = {}): readonly NamedStats[] {
+  handlerStats(options: { readonly by?: 'handler' | 'type' | 'session' } = {}): readonly NamedStats[] {
+    checkOptions('handlerStats', options, { by: oneOf('handler', 'type', 'session') })
+    const { by = 'handler' } = options
+    this.#requireInstalled()
     const now = this.clock.monotonic()
     if (by === 'session') return this.#sessions.stats(now)
     return by === 'type' ? this.#records.statsByType(now) : this.#records.statsByHandler(now)
@@ -164,6 +175,7 @@ export class Guard implements Resilience, GuardHost {
   }
 
   restoreCircuits(circuits: readonly CircuitSnapshot[]): void {
+    checkCircuits(circuits)
     this.#records.restore(circuits)
   }
 

@@ -2,6 +2,7 @@ import type { Clock, ClockTimer } from '@buslane/core'
 import { Circuit } from './circuit.ts'
 import { checkSampling, type SamplingOptions } from './circuit-options.ts'
 import { above0, checkOptions, whole } from './check-options.ts'
+import { invalidOption } from './errors.ts'
 
 /** When the claiming of a stored type is stopped, instead of filling the dead letters. */
 export interface IntakePauseOptions extends SamplingOptions {
@@ -14,6 +15,7 @@ export interface IntakePauseOptions extends SamplingOptions {
 /** @throws {BusError} `INVALID_ARGUMENT` with the option's name. */
 export const checkIntakePause = (where: string, options: IntakePauseOptions | undefined): void => {
   if (options === undefined) return
+  if (typeof options !== 'object' || options === null) throw invalidOption(where, 'an object', options)
   const { pauseForMs, probes, ...sampling } = options
   checkOptions(where, { pauseForMs, probes }, { pauseForMs: above0, probes: whole(1) })
   checkSampling(where, sampling)

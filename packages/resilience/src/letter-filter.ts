@@ -1,5 +1,5 @@
 import type { DeadReason } from '@buslane/core'
-import { checkOptions, whole } from './check-options.ts'
+import { checkOptions, text, whole } from './check-options.ts'
 import { invalidOption } from './errors.ts'
 
 /** A type, by its name or by its definition. */
@@ -21,7 +21,6 @@ export interface DeadLetterFilter<Type extends TypeKey = TypeKey> {
 export const nameOf = (type: TypeKey | undefined): string | undefined =>
   typeof type === 'string' || type === undefined ? type : type.type
 
-const text = { what: 'a text', fits: (value: unknown) => typeof value === 'string' }
 const time = { what: 'epoch milliseconds', fits: (value: unknown) => typeof value === 'number' && !Number.isNaN(value) }
 const RULES = {
   type: {

@@ -1,4 +1,4 @@
-import { any, checkOptions, number, optionalFunction, whole } from './check-options.ts'
+import { any, checkOptions, number, optionalFunction, text, whole } from './check-options.ts'
 import { checkIntakePause, type IntakePauseOptions } from './intake-pause.ts'
 import type { Redaction } from './redactor.ts'
 import { checkPolicies, type ResiliencePolicies } from './policies.ts'
@@ -42,13 +42,13 @@ export const checkResilience = (options: ResilienceOptions): void => {
     lettersInMemory: whole(0),
     sequences: { what: 'a boolean', fits: (value) => typeof value === 'boolean' },
     sessionStats: whole(0),
-    node: { what: 'a text', fits: (value) => typeof value === 'string' },
+    node: text,
     random: optionalFunction,
   })
   const { retry, timeoutMs, circuitBreaker, intakePause, redact } = options
   checkPolicies('', { retry, timeoutMs, circuitBreaker })
   checkIntakePause('intakePause', intakePause)
-  if (redact) {
+  if (redact !== undefined) {
     checkOptions('redact', redact, { payload: optionalFunction, metadata: optionalFunction, error: optionalFunction })
   }
 }

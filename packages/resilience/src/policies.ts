@@ -1,4 +1,4 @@
-import type { WrappedHandler } from '@buslane/core'
+import type { PluginOptions, WrappedHandler } from '@buslane/core'
 import { type BulkheadOptions, checkBulkhead } from './bulkhead.ts'
 import { number } from './check-options.ts'
 import { checkCircuit, type CircuitBreakerOptions, circuitPolicy, type CircuitPolicy } from './circuit-options.ts'
@@ -26,6 +26,12 @@ export interface HandlerLimits {
   /** How often the handler is called. Default: no limit. */
   readonly rateLimit?: RateLimitOptions | undefined
 }
+
+const POLICIES: readonly (keyof ResiliencePolicies)[] = ['retry', 'timeoutMs', 'circuitBreaker']
+const HANDLER: readonly (keyof Handler)[] = [...POLICIES, 'bulkhead', 'rateLimit']
+
+/** What is declared below, for the bus. */
+export const ADDED: PluginOptions = { on: HANDLER, handle: HANDLER }
 
 type EventType = ResiliencePolicies
 type CommandType = ResiliencePolicies

@@ -1,5 +1,5 @@
 import { type DeadReason, isBusError } from '@buslane/core'
-import type { CircuitOpenError, RetryAfterError } from './errors.ts'
+import { type CircuitOpenError, invalidOption, type RetryAfterError } from './errors.ts'
 import { backOffMs, type RetryPolicy } from './retry.ts'
 
 /** What becomes of a failure. */
@@ -43,8 +43,9 @@ const deadLetter = (reason: DeadReason): Recovery => ({ action: 'deadLetter', re
 /** How soon a handler that was not called is tried again at the earliest, in milliseconds. */
 const LEAST_WAIT_MS = 100
 
-/** The default: what the options say. Pure. */
+/** The default: what the options say. Pure. @throws {BusError} `INVALID_ARGUMENT` for what are no facts. */
 export const recover = (facts: FailureFacts): Recovery => {
+  if (typeof facts?.retry !== 'object') throw invalidOption('facts', 'what recover() of the options is given', facts)
   const { kind, error, isRefused, attempts, retry, intakePausedMs } = facts
   // Somebody has yet to decide: that is no failure.
   if (isBusError(error, 'APPROVAL_PENDING')) return { action: 'discard' }

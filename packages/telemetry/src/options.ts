@@ -99,20 +99,28 @@ const NAMES: ReadonlySet<string> = new Set(
 
 /** @throws {BusError} `INVALID_ARGUMENT` with the option's name. */
 export const readOptions = (options: TelemetryOptions): Settings => {
-  if (typeof options !== 'object' || options === null) throw invalid('the options must be an object')
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw wrong('', 'an object', options)
   const unknown = Object.keys(options).find((name) => !NAMES.has(name))
   if (unknown !== undefined) throw invalid(`there is no option '${unknown}', only ${[...NAMES].join(', ')}`)
   const { tracerProvider, meterProvider, span, measure, payload } = options
   const { inMemory = 'child', baggage = [], maxTypes = 1000, storeCountsTimeoutMs = 1000 } = options
-  if (inMemory !== 'child' && inMemory !== 'link') throw invalid(`inMemory must be 'child' or 'link'`)
+  if (inMemory !== 'child' && inMemory !== 'link') throw wrong('inMemory', `'child' or 'link'`, inMemory)
   if (!Array.isArray(baggage) || baggage.some((name) => typeof name !== 'string')) {
-    throw invalid('baggage must be a list of names')
+    throw wrong('baggage', 'a list of names', baggage)
   }
-  if (!(maxTypes >= 1)) throw invalid('maxTypes must be a number from 1')
-  if (!(storeCountsTimeoutMs > 0)) throw invalid('storeCountsTimeoutMs must be a number above 0')
+  if (!(typeof maxTypes === 'number' && maxTypes >= 1)) throw wrong('maxTypes', 'a number from 1', maxTypes)
+  if (!(typeof storeCountsTimeoutMs === 'number' && storeCountsTimeoutMs > 0)) {
+    throw wrong('storeCountsTimeoutMs', 'a number above 0', storeCountsTimeoutMs)
+  }
   for (const [name, hook] of Object.entries({ span, measure, payload })) {
-    if (hook !== undefined && typeof hook !== 'function') throw invalid(`${name} must be a function`)
+    if (hook !== undefined && typeof hook !== 'function') throw wrong(name, 'a function', hook)
   }
+  for (const name of ['traces', 'metrics', 'handlers', 'storeCounts', 'eventLoopDelay'] as const) {
+    const value: unknown = options[name]
+    if (value !== undefined && typeof value !== 'boolean') throw wrong(name, 'a boolean', value)
+  }
+  checkMethods('tracerProvider', tracerProvider, ['getTracer'])
+  checkMethods('meterProvider', meterProvider, ['getMeter'])
   return {
     traces: options.traces ?? true,
     metrics: options.metrics ?? true,
@@ -132,3 +140,25 @@ export const readOptions = (options: TelemetryOptions): Settings => {
 }
 
 const invalid = (message: string): BusError => new BusError('INVALID_ARGUMENT', `telemetry: ${message}`)
+
+const wrong = (name: string, what: string, given: unknown): BusError =>
+  invalid(`${name || 'the options'} must be ${what}, not ${textOf(given)}`)
+
+/** What it is, and nothing of what is inside. */
+const textOf = (given: unknown): string => {
+  if (typeof given === 'string') return `'${given}'`
+  if (typeof given === 'function') return 'a function'
+  return typeof given === 'object' && given !== null ? 'an object' : String(given)
+}
+
+const checkMethods = (name: string, given: unknown, methods: readonly string[]): void => {
+  if (given === undefined) return
+  for (const method of methods) {
+    const found: unknown = (given as Readonly<Record<string, unknown>> | null)?.[method]
+    if (typeof found !== 'function') throw wrong(`${name}.${method}`, 'a function', found)
+  }
+}
+
+/** @throws {BusError} `INVALID_ARGUMENT` */
+export const checkLogger = (logger: unknown): void =>
+  checkMethods('logger', logger ?? null, ['debug', 'info', 'warn', 'error'])

@@ -1,7 +1,7 @@
-import type { Logger, Plugin, PluginHost } from '@buslane/core'
+import type { Logger, Plugin, PluginHost, PluginOptions } from '@buslane/core'
 import { FailedIn } from './failed-in.ts'
 import { Installation } from './installation.ts'
-import { type Settings, readOptions, type TelemetryOptions } from './options.ts'
+import { checkLogger, type Settings, readOptions, type TelemetryOptions } from './options.ts'
 import { traceLogger } from './trace-logger.ts'
 
 /** The plugin, and the logger that goes with it. */
@@ -9,12 +9,15 @@ export interface Telemetry extends Plugin {
   /**
    * A logger that adds `trace_id`, `span_id` and `trace_flags` to the fields of each line that is written in a span, or that
    * tells of an error thrown in one; the other lines go through as they are.
+   *
+   * @throws {BusError} `INVALID_ARGUMENT`
    */
   logger(logger: Logger): Logger
 }
 
 class TelemetryPlugin implements Telemetry {
   readonly name = 'telemetry'
+  readonly options: PluginOptions = {}
   readonly #settings: Settings
   readonly #failedIn = new FailedIn()
 
@@ -27,6 +30,7 @@ class TelemetryPlugin implements Telemetry {
   }
 
   logger(logger: Logger): Logger {
+    checkLogger(logger)
     return traceLogger(logger, this.#failedIn)
   }
 }

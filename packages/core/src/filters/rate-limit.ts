@@ -1,5 +1,5 @@
+import { check, checkMethods, checkOptions, FUNCTION, type Kinds } from '../check.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { describe, invalid } from '../errors.ts'
 import type { EventMessage } from '../message.ts'
 import type { EventFilter } from '../publishing.ts'
 
@@ -14,6 +14,8 @@ export interface RateLimitOptions {
   readonly clock?: Pick<Clock, 'monotonic'> | undefined
 }
 
+const RATE: Kinds = { perSecond: 'a number above 0', burst: 'a number from 1', key: FUNCTION, clock: 'anything' }
+
 interface Bucket {
   tokens: number
   filledAt: number
@@ -26,10 +28,12 @@ interface Bucket {
  * @throws {BusError} `INVALID_ARGUMENT` for a rate that is not above 0 or a burst below 1.
  */
 export const rateLimitFilter = (options: RateLimitOptions): EventFilter => {
+  check('The options of rateLimitFilter', options, 'an object')
+  checkOptions('rateLimitFilter', options, RATE)
   const { perSecond, key = () => '', clock = systemClock } = options
   const burst = options.burst ?? Math.max(1, perSecond)
-  if (!(perSecond > 0)) throw invalid(`perSecond must be a number above 0, not ${describe(perSecond)}`)
-  if (!(burst >= 1)) throw invalid(`burst must be a number from 1, not ${describe(burst)}`)
+  check('rateLimitFilter: perSecond', perSecond, 'a number above 0')
+  checkMethods('rateLimitFilter: clock', clock, ['monotonic'])
   const buckets = new Map<string, Bucket>()
   let sweptAt = clock.monotonic()
   const tokensAt = ({ tokens, filledAt }: Bucket, now: number): number =>

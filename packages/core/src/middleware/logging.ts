@@ -1,6 +1,7 @@
+import { checkMethods, checkOptions, type Kinds } from '../check.ts'
 import type { HandlerContext } from '../context.ts'
 import { describe } from '../errors.ts'
-import { consoleLogger, type Logger } from '../logger.ts'
+import { consoleLogger, LEVELS, type Logger } from '../logger.ts'
 import type { Message } from '../message.ts'
 import type { Middleware } from '../middleware.ts'
 
@@ -12,8 +13,17 @@ export interface LogOptions {
   readonly level?: 'debug' | 'info' | undefined
 }
 
-/** Logs every run of a handler: its message's type, id and session, the attempt, and the error of one that fails. */
-export const loggingMiddleware = ({ logger = consoleLogger, level = 'debug' }: LogOptions = {}): Middleware => {
+const OPTIONS: Kinds = { logger: 'anything', level: ['debug', 'info'] }
+
+/**
+ * Logs every run of a handler: its message's type, id and session, the attempt, and the error of one that fails.
+ *
+ * @throws {BusError} `INVALID_ARGUMENT`
+ */
+export const loggingMiddleware = (options: LogOptions = {}): Middleware => {
+  checkOptions('loggingMiddleware', options, OPTIONS)
+  const { logger = consoleLogger, level = 'debug' } = options
+  checkMethods('logger', logger, LEVELS)
   const log = async (message: Message, context: HandlerContext, next: () => unknown): Promise<unknown> => {
     const { id, type, sessionId } = message
     try {

@@ -1,3 +1,4 @@
+import { check, checkMethods, FUNCTION } from '../check.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Message } from '../message.ts'
 import type { Middleware } from '../middleware.ts'
@@ -11,11 +12,17 @@ export interface TimingReport {
   readonly failed: boolean
 }
 
-/** Reports how long every handler takes. For figures of the whole path, use an observer or the telemetry package. */
+/**
+ * Reports how long every handler takes. For figures of the whole path, use an observer or the telemetry package.
+ *
+ * @throws {BusError} `INVALID_ARGUMENT`
+ */
 export const timingMiddleware = (
   report: (timing: TimingReport) => void,
   clock: Pick<Clock, 'monotonic'> = systemClock,
 ): Middleware => {
+  check('The report of timingMiddleware', report, FUNCTION)
+  checkMethods('clock', clock, ['monotonic'])
   const time = async (kind: 'command' | 'event', message: Message, next: () => unknown): Promise<unknown> => {
     const startedAt = clock.monotonic()
     let failed = true

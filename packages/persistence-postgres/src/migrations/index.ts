@@ -1,4 +1,5 @@
 import type { Migration, MigrationProvider } from 'kysely/migration'
+import { requireSchema } from '../options.ts'
 import { first } from './0001-first.ts'
 import { lowWater } from './0002-low-water.ts'
 import { approvals } from './0003-approvals.ts'
@@ -14,9 +15,10 @@ const all = (schema: string): Record<string, Migration> => ({
  * The migrations as Kysely's `Migrator` takes them, to run them by yourself with `autoMigrate: false`. Give the migrator
  * `migrationTableSchema: schema`, `migrationTableName: 'migrations'` and `migrationLockTableName: 'migration_lock'`.
  */
-export const migrations = (schema = 'buslane'): MigrationProvider => ({
-  getMigrations: () => Promise.resolve(all(schema)),
-})
+export const migrations = (schema = 'buslane'): MigrationProvider => {
+  requireSchema(schema)
+  return { getMigrations: () => Promise.resolve(all(schema)) }
+}
 
 /** The names of all migrations, oldest first. */
 export const migrationNames: readonly string[] = Object.keys(all('buslane'))
