@@ -3,27 +3,15 @@ import type { NewEvent } from '@buslane/core'
 import { type RawBuilder, sql } from 'kysely'
 import { textArray } from './array-literal.ts'
 import type { StoreContext } from './context.ts'
-import { type Database, NOW, PREPARED } from './database.ts'
+import { type Database, NOW, PREPARED, type Statement } from './database.ts'
+import { insertOne } from './append-one.ts'
 import { isUuid } from './ids.ts'
+import { type InsertedRow, whole } from './inserted.ts'
 import { gate, laneEra, lateFor } from './low-water.ts'
-
-/** What was stored, as one row: many cost more to send and to read than to make. */
-export interface InsertedRow {
-  /** When they were accepted. */
-  readonly now: number
-  /** Of the stored events, in the order in which they were given; null if there are none. */
-  readonly keys: string | null
-  /** One letter for each of them: `s` leased and started, `l` leased, `-` neither. */
-  readonly leases: string | null
-  /** JSON array of their idempotency keys; null if no event has one. */
-  readonly idempotency_keys: string | null
-}
 
 const MAX_PREPARED = 16
 /** The most events of one lane that a worker is given with appends: the rest it claims. */
 const MAX_KEPT_OF_LANE = 100
-/** What a time can be: 8.64e15 is the last that a `Date` can hold. */
-const MAX_TIME = 8.64e15
 
 interface InsertOptions {
   readonly worker: string | undefined
@@ -42,7 +30,7 @@ export const insertEvents = (
   { db, config }: StoreContext,
   events: readonly NewEvent[],
   { worker, enterLater = false, keyWaitMs, hint }: InsertOptions,
-): { readonly statement: RawBuilder<InsertedRow>; readonly token: string } => {
+): { readonly statement: Statement<InsertedRow>; readonly token: string } => {
   const token = randomUUID()
   const keyed = events.some(({ idempotencyKey }) => idempotencyKey !== undefined)
   const entering = !enterLater && events.some(({ lane }) => lane !== undefined)
@@ -50,6 +38,10 @@ export const insertEvents = (
     worker !== undefined && isUuid(worker) && !enterLater && events.some(({ keep, mine }) => keep !== undefined || mine)
   const logs = config.logs
   const logged = logs && events.some(({ message: { kind, type } }) => kind === 'event' && logs(type))
+  const [event, ...others] = events
+  if (event && others.length === 0 && !keyed && !entering && !logged) {
+    return { statement: insertOne(db, { event, worker, token }, { working, enterLater, hint }), token }
+  }
 
   const steps: RawBuilder<unknown>[] = []
   // For key share: a sweep that finds this worker dead needs the row for itself, so it comes before or after this statement,
@@ -207,9 +199,6 @@ const facetRow = (facet: Facet, logs: Logs): RawBuilder<unknown> => sql`(
 const facetRows = (facets: readonly Facet[], logs: Logs): RawBuilder<unknown> => sql`unnest(
   ${sql.join(FACET.map(([, type, value]) => sql`${facets.map((facet) => value(facet, logs))}::${sql.raw(type)}[]`))}
   ) with ordinality as f(${sql.join(FACET.map(([name]) => sql.id(name)))}, number)`
-
-/** Never early: a fraction of a millisecond is rounded up. */
-export const whole = (ms: number): number => Math.min(Math.max(Math.ceil(ms), -MAX_TIME), MAX_TIME)
 
 /**
  * Counts the events that are due into their lanes, before they are inserted: the rows are locked in the order of their names until

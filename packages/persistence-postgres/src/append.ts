@@ -1,8 +1,10 @@
 import { type Appended, BusError, isBusError, type NewEvent } from '@buslane/core'
-import { type RawBuilder, sql } from 'kysely'
+import { sql } from 'kysely'
 import type { StoreContext } from './context.ts'
-import { insertEvents, type InsertedRow, whole } from './append-statement.ts'
+import type { Statement } from './database.ts'
+import { insertEvents } from './append-statement.ts'
 import { sqlState } from './errors.ts'
+import { type InsertedRow, whole } from './inserted.ts'
 import { type RunIn, runIn } from './transaction.ts'
 
 /** Longer ones do not fit an index page. */
@@ -41,16 +43,18 @@ export const append = async (
 export const appendIn = async (context: StoreContext, transaction: unknown, event: NewEvent): Promise<Appended> => {
   requireIndexable(event)
   const run = runIn(context.db, transaction)
+  // What is due at once tells others with the statement that stores it.
+  const hint = event.due === undefined ? context.hintWithin : undefined
   const [answer] = await appendDistinct(
     context,
     [event],
     // Its lane must not be locked for as long as the caller's transaction lasts: the event waits as if it were scheduled, and
     // enters the lane when it is made ready after the commit.
-    (batch) => insertEvents(context, batch, { worker: undefined, enterLater: true }),
+    (batch) => insertEvents(context, batch, { worker: undefined, enterLater: true, hint }),
     run,
   )
   if (!answer) throw new Error('an append without an answer')
-  if (answer.status === 'stored' && isDue(answer)) await context.hintIn(run)
+  if (answer.status === 'stored' && isDue(answer) && !hint) await context.hintIn(run)
   return answer
 }
 
@@ -103,7 +107,7 @@ const appendDistinct = async (
 }
 
 interface Insertion {
-  readonly statement: RawBuilder<InsertedRow>
+  readonly statement: Statement<InsertedRow>
   readonly token: string
 }
 

@@ -24,6 +24,8 @@ export interface StoreContext {
    * `undefined` while hints have to keep their distance, or are off.
    */
   takeHint(): RawBuilder<unknown> | undefined
+  /** As {@link takeHint}, for a statement in a transaction of the caller's: each has its own commit. */
+  readonly hintWithin: RawBuilder<unknown> | undefined
   /** As {@link hint}, with the commit of the transaction that `run` runs in. */
   hintIn(run: RunIn): Promise<void>
   /** How many claims in a row found no named lane with work. */

@@ -19,15 +19,20 @@ export interface Database {
   readonly eventLog: Name
   readonly approvals: Name
   /** Runs one statement as a transaction of its own; again, if the database says that it could not be serialised. */
-  run<Row>(statement: RawBuilder<Row>): Promise<readonly Row[]>
+  run<Row>(statement: Statement<Row>): Promise<readonly Row[]>
   /** For running a statement on a connection of the caller's. */
-  compile(statement: RawBuilder<unknown>): CompiledQuery
+  compile<Row>(statement: Statement<Row>): CompiledQuery<Row>
 }
+
+/** To be compiled, or compiled before. */
+export type Statement<Row> = RawBuilder<Row> | CompiledQuery<Row>
 
 /** `kysely` may be the user's own: its plugins are left out, because they would rename what is read. */
 export const createDatabase = (kysely: Kysely<unknown>, schema: string): Database => {
   const own = kysely.withoutPlugins().withSchema(schema) as unknown as Kysely<Tables>
   const name = (table: keyof Tables): Name => sql.id(schema, table)
+  const compile = <Row>(statement: Statement<Row>): CompiledQuery<Row> =>
+    'sql' in statement ? statement : statement.compile(own)
   return {
     kysely: own,
     schema,
@@ -39,14 +44,15 @@ export const createDatabase = (kysely: Kysely<unknown>, schema: string): Databas
     idempotency: name('idempotency'),
     eventLog: name('event_log'),
     approvals: name('approvals'),
-    async run<Row>(statement: RawBuilder<Row>): Promise<readonly Row[]> {
+    async run<Row>(statement: Statement<Row>): Promise<readonly Row[]> {
       try {
-        return (await retrying(() => statement.execute(own))).rows
+        const compiled = compile(statement)
+        return (await retrying(() => own.executeQuery(compiled))).rows
       } catch (error) {
         throw storeError(error)
       }
     },
-    compile: (statement) => statement.compile(own),
+    compile,
   }
 }
 

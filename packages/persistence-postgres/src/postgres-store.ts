@@ -37,6 +37,7 @@ export const createPostgresStore = (
   const db = createDatabase(connection.kysely, config.schema)
   const { notifications } = connection
   const notify = notifications && sql.raw(notifications.notify)
+  const hintWithin = notifications && sql`pg_notify(${notifications.channel}::text, '')`
   let hinting = false
   let hintAgain = false
   let hintsSent = Promise.resolve()
@@ -63,11 +64,12 @@ export const createPostgresStore = (
       }
     },
     takeHint() {
-      if (hinting || !notifications) return undefined
+      if (hinting || !hintWithin) return undefined
       hinting = true
       hintsSent = sendHints(true)
-      return sql`pg_notify(${notifications.channel}::text, '')`
+      return hintWithin
     },
+    hintWithin,
     async hintIn(run) {
       if (notify) await run(notify)
     },

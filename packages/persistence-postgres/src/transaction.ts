@@ -1,6 +1,6 @@
 import { BusError } from '@buslane/core'
-import type { CompiledQuery, RawBuilder } from 'kysely'
-import type { Database } from './database.ts'
+import type { CompiledQuery } from 'kysely'
+import type { Database, Statement } from './database.ts'
 
 /** A transaction of Kysely: what `kysely.transaction().execute(...)` or `startTransaction()` gives. */
 export interface KyselyTransaction {
@@ -21,7 +21,7 @@ declare module '@buslane/core' {
 }
 
 /** Runs statements in a transaction of the caller's. */
-export type RunIn = <Row>(statement: RawBuilder<Row>) => Promise<readonly Row[]>
+export type RunIn = <Row>(statement: Statement<Row>) => Promise<readonly Row[]>
 
 /**
  * Found by what it can do, not by its class: there may be several copies of Kysely and `pg`. Errors are the caller's to see as
@@ -32,11 +32,11 @@ export type RunIn = <Row>(statement: RawBuilder<Row>) => Promise<readonly Row[]>
 export const runIn = (db: Database, transaction: unknown): RunIn => {
   if (isKyselyTransaction(transaction)) {
     const plain = transaction.withoutPlugins()
-    return async <Row>(statement: RawBuilder<Row>) =>
+    return async <Row>(statement: Statement<Row>) =>
       (await plain.executeQuery(db.compile(statement))).rows as readonly Row[]
   }
   if (isClient(transaction)) {
-    return async <Row>(statement: RawBuilder<Row>) => {
+    return async <Row>(statement: Statement<Row>) => {
       const { sql, parameters } = db.compile(statement)
       return (await transaction.query(sql, [...parameters])).rows as readonly Row[]
     }

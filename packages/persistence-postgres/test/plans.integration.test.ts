@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import { Kysely, PostgresDialect, type RawBuilder } from 'kysely'
+import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { insertEvents } from '../src/append-statement.ts'
 import { buryStatement } from '../src/bury.ts'
 import { claimStatement } from '../src/claim-statement.ts'
 import type { StoreContext } from '../src/context.ts'
-import { createDatabase } from '../src/database.ts'
+import { createDatabase, type Statement } from '../src/database.ts'
 import { giveBackStatement } from '../src/give-back.ts'
 import { storeConfig } from '../src/options.ts'
 import { dueStatement, unhandledStatement } from '../src/ready.ts'
 import { completeStatement, updateStatement } from '../src/report-statement.ts'
-import { manyEvents, openStore, type OpenedStore, request } from './support/store.ts'
+import { manyEvents, newEvent, openStore, type OpenedStore, request } from './support/store.ts'
 
 // A million events that are not due, and as many that are held by others, must not cost a statement more than a few probes.
 
@@ -53,7 +53,7 @@ interface PlanNode {
 }
 
 /** The tables of the store that are read from end to end, when planned for these values, and when planned for any. */
-const readWhole = async (statement: RawBuilder<unknown>): Promise<readonly string[]> => {
+const readWhole = async (statement: Statement<unknown>): Promise<readonly string[]> => {
   const { client } = opened
   const { sql, parameters } = context.db.compile(statement)
   const { rows } = await client.query<{ 'QUERY PLAN': readonly [{ Plan: PlanNode }] }>(`explain (format json) ${sql}`, [
@@ -69,7 +69,7 @@ const readWhole = async (statement: RawBuilder<unknown>): Promise<readonly strin
 const leases = Array.from({ length: 500 }, (_, index) => ({ key: String(MILLION + index), token: randomUUID() }))
 const types = [{ type: 'store.tested', version: 1, handlers: ['handler'] }]
 
-const statements: Record<string, () => RawBuilder<unknown>> = {
+const statements: Record<string, () => Statement<unknown>> = {
   'claim without lanes': () =>
     claimStatement(context, request(worker), { token: randomUUID(), evenIfDue: false, lanes: false }),
   'claim with lanes': () =>
@@ -86,6 +86,9 @@ const statements: Record<string, () => RawBuilder<unknown>> = {
       manyEvents(500, (index) => ({ lane: `lane ${index}` })),
       { worker },
     ).statement,
+  'append one': () => insertEvents(context, [newEvent()], { worker }).statement,
+  'append one for this worker': () =>
+    insertEvents(context, [newEvent({ keep: { start: ['handler'] } })], { worker }).statement,
   'complete one': () => completeStatement(context, leases.slice(0, 1)),
   'complete 500 of one claim': () =>
     completeStatement(

@@ -1,0 +1,138 @@
+import type { NewEvent } from '@buslane/core'
+import { type CompiledQuery, type RawBuilder, sql } from 'kysely'
+import { type Database, NOW, PREPARED } from './database.ts'
+import { type InsertedRow, whole } from './inserted.ts'
+import { gate, lateFor } from './low-water.ts'
+import { type From, type Template, template } from './statement-template.ts'
+
+/** One event, and what goes with it. */
+interface One {
+  readonly event: NewEvent
+  readonly worker: string | undefined
+  readonly token: string
+}
+
+/** What makes the text of the statement differ. */
+interface Shape {
+  /** A worker may get it, or it is this worker's alone. */
+  readonly working: boolean
+  /** Stored as scheduled, and its lane and the low-water marks left alone. */
+  readonly enterLater: boolean
+  /** An expression that tells other processes, the same for all statements of a store. */
+  readonly hint: RawBuilder<unknown> | undefined
+}
+
+const templates = new WeakMap<Database, Map<string, Template<One, InsertedRow>>>()
+
+/**
+ * The statement for one event that needs nothing but its row: no lane to enter, no key to take, and no entry in the log. What a lone
+ * publish waits for, so its text is made once, and its values are parameters and no arrays.
+ */
+export const insertOne = (db: Database, one: One, shape: Shape): CompiledQuery<InsertedRow> => {
+  const known = templates.get(db) ?? new Map<string, Template<One, InsertedRow>>()
+  templates.set(db, known)
+  const { working, enterLater, hint } = shape
+  const { due } = one.event
+  const when = due === undefined ? 'now' : 'at' in due ? 'at' : 'delay'
+  const name = `${when} ${working} ${enterLater} ${hint !== undefined}`
+  let statement = known.get(name)
+  if (statement === undefined) {
+    statement = template(db, (from) => oneStatement(db, { ...shape, when }, from))
+    known.set(name, statement)
+  }
+  return statement(one)
+}
+
+interface TimedShape extends Shape {
+  readonly when: 'now' | 'at' | 'delay'
+}
+
+const oneStatement = (db: Database, shape: TimedShape, from: From<One>): RawBuilder<InsertedRow> => {
+  const { working, enterLater, hint } = shape
+  const columns = columnsOf(db, shape, from)
+  const steps = [
+    ...(enterLater ? [] : [gate(db)]),
+    // For key share, as in every append.
+    ...(working
+      ? [
+          sql`me as materialized (
+            select worker from ${db.workers}
+            where worker = ${from(({ worker }) => worker)}::uuid and dead_at is null for key share)`,
+        ]
+      : []),
+  ]
+  // The offset keeps the planner from writing the clock's expression in place of each use of it.
+  return sql<InsertedRow>`
+    ${PREPARED}
+    ${steps.length > 0 ? sql`with ${sql.join(steps)}` : sql``}
+    insert into ${db.events} as e (${sql.join(Object.keys(columns).map((name) => sql.id(name)))})
+    select ${sql.join(Object.values(columns))}
+    from (select ${NOW} as now offset 0) c
+    cross join lateral (select ${dueAt(shape, from)} as due_at) t
+    ${enterLater ? sql`` : sql`left join gate on true`}
+    ${working ? sql`left join me on true` : sql``}
+    returning
+      e.accepted_at::float8 as now, e.key::text as keys,
+      case when e.token is null then '-' when e.started then 's' else 'l' end as leases,
+      null as idempotency_keys${hint ? sql`, ${hint} as hint` : sql``}`
+}
+
+const dueAt = ({ when }: TimedShape, from: From<One>): RawBuilder<unknown> => {
+  if (when === 'now') return sql`c.now`
+  const ms = from(({ event: { due } }) => due && whole('at' in due ? due.at : due.delayMs))
+  return when === 'at' ? sql`${ms}::bigint` : sql`c.now + ${ms}::bigint`
+}
+
+/** What is stored, by column; of the clock `c`, the due time `t` and, for a worker, its row `me`. */
+const columnsOf = (
+  db: Database,
+  { working, enterLater }: TimedShape,
+  from: From<One>,
+): Readonly<Record<string, RawBuilder<unknown>>> => {
+  const text = (read: (event: NewEvent) => string | undefined): RawBuilder<unknown> =>
+    sql`${from(({ event }) => read(event) ?? null)}::text`
+  const number = (type: 'int' | 'bigint' | 'float8', read: (event: NewEvent) => number | undefined) =>
+    sql`${from(({ event }) => read(event) ?? null)}::${sql.raw(type)}`
+  const flag = (read: (event: NewEvent) => boolean): RawBuilder<unknown> =>
+    sql`${from(({ event }) => read(event))}::boolean`
+
+  const baseAt = sql`greatest(c.now, t.due_at)`
+  const priority = number('float8', (event) => event.priority)
+  const offset = number('float8', ({ orderOffsetMs }) => orderOffsetMs)
+  const orderKey = sql`coalesce(${baseAt}::float8 + ${offset}, ${priority})`
+  const due = enterLater ? sql`false` : sql`t.due_at <= c.now`
+  const keep = sql`(${due} and me.worker is not null and ${flag((event) => event.keep !== undefined)})`
+  const handlers = text(({ keep: kept }) => kept?.start && JSON.stringify(kept.start))
+  const ifKept = (value: RawBuilder<unknown>): RawBuilder<unknown> => sql`case when ${keep} then ${value} end`
+  return {
+    state: working
+      ? sql`case when not ${due} then 'scheduled' when ${keep} then 'running' else 'ready' end`
+      : sql`case when ${due} then 'ready' else 'scheduled' end`,
+    late: enterLater ? sql`0` : lateFor(db, orderKey),
+    kind: text(({ message }) => message.kind),
+    id: text(({ message }) => message.id),
+    type: text(({ message }) => message.type),
+    version: number('int', ({ message }) => message.version),
+    session_id: text(({ message }) => message.sessionId),
+    payload: text(({ message }) => message.payload),
+    headers: text(({ message }) => message.headers),
+    lane: text(({ lane }) => lane),
+    serial: flag((event) => event.serial),
+    priority,
+    order_offset: offset,
+    order_key: orderKey,
+    base_at: baseAt,
+    due_at: sql`t.due_at`,
+    accepted_at: sql`c.now`,
+    expires_at: sql`c.now + ${number('bigint', ({ expiresInMs }) => (expiresInMs === undefined ? undefined : whole(expiresInMs)))}`,
+    on_crash: text((event) => event.onCrash),
+    ...(working && {
+      owner: sql`case when ${flag((event) => event.mine)} then me.worker end`,
+      worker: ifKept(sql`me.worker`),
+      token: ifKept(sql`${from(({ token }) => token)}::uuid`),
+      started: sql`${keep} and ${handlers} is not null`,
+      unreported: sql`(${keep} and ${handlers} is not null)::int`,
+      handlers: ifKept(handlers),
+    }),
+  }
+}
