@@ -7,11 +7,10 @@ import { type Database, NOW, PREPARED, type Statement } from './database.ts'
 import { insertOne } from './append-one.ts'
 import { isUuid } from './ids.ts'
 import { type InsertedRow, whole } from './inserted.ts'
-import { gate, laneEra, lateFor } from './low-water.ts'
+import { enterNew } from './lanes.ts'
+import { gate, lateFor } from './low-water.ts'
 
 const MAX_PREPARED = 16
-/** The most events of one lane that a worker is given with appends: the rest it claims. */
-const MAX_KEPT_OF_LANE = 100
 
 interface InsertOptions {
   readonly worker: string | undefined
@@ -39,8 +38,8 @@ export const insertEvents = (
   const logs = config.logs
   const logged = logs && events.some(({ message: { kind, type } }) => kind === 'event' && logs(type))
   const [event, ...others] = events
-  if (event && others.length === 0 && !keyed && !entering && !logged) {
-    return { statement: insertOne(db, { event, worker, token }, { working, enterLater, hint }), token }
+  if (event && others.length === 0 && !keyed && !logged) {
+    return { statement: insertOne(db, { event, worker, token }, { working, entering, enterLater, hint }), token }
   }
 
   const steps: RawBuilder<unknown>[] = []
@@ -77,7 +76,7 @@ export const insertEvents = (
       from given g
       ${keyed ? sql`where g.idempotency_key is null or g.idempotency_key in (select key from keys)` : sql``})`)
   }
-  if (entering) steps.push(enterLanes(db, working))
+  if (entering) steps.push(enterNew(db, working))
   steps.push(insert(db, { entering, working, gated, token }))
   if (logged) {
     steps.push(sql`logged as (
@@ -199,45 +198,6 @@ const facetRow = (facet: Facet, logs: Logs): RawBuilder<unknown> => sql`(
 const facetRows = (facets: readonly Facet[], logs: Logs): RawBuilder<unknown> => sql`unnest(
   ${sql.join(FACET.map(([, type, value]) => sql`${facets.map((facet) => value(facet, logs))}::${sql.raw(type)}[]`))}
   ) with ordinality as f(${sql.join(FACET.map(([name]) => sql.id(name)))}, number)`
-
-/**
- * Counts the events that are due into their lanes, before they are inserted: the rows are locked in the order of their names until
- * the commit, so the keys of a lane are in the order of its commits. Whether the worker is given them is decided by the lane's
- * own row as it is once locked: all of them, if the lane is idle or its own and nothing waits in it; else none. The primary key of
- * lanes serves it.
- */
-const enterLanes = (db: Database, working: boolean): RawBuilder<unknown> => {
-  const { lanes } = db
-  if (!working) {
-    return sql`entered as (
-      insert into ${lanes} as l (era, lane, waiting, held, retrying, head)
-      select ${laneEra(db)}, lane, count(*), 0, 0, min(order_key) from fresh where lane is not null and due group by lane order by lane
-      on conflict (era, lane) do update set
-        waiting = l.waiting + excluded.waiting,
-        head = case when l.waiting = 0 then excluded.head else least(l.head, excluded.head) end
-      returning lane, false as given, held)`
-  }
-  const granted = sql`(excluded.held > 0 and l.waiting = 0 and l.retrying = 0
-    and (l.worker is null or l.worker = excluded.worker) and l.held + excluded.held <= ${MAX_KEPT_OF_LANE})`
-  return sql`entering as materialized (
-      select lane, count(*)::int as n, min(order_key) as head, max(order_key) as reach,
-        bool_and(keep) and count(*) <= ${MAX_KEPT_OF_LANE} and exists (select from me) as keep
-      from fresh where lane is not null and due group by lane),
-    entered as (
-      insert into ${lanes} as l (era, lane, waiting, held, retrying, worker, head, reach)
-      select ${laneEra(db)}, lane, case when keep then 0 else n end, case when keep then n else 0 end, 0,
-        case when keep then (select worker from me) end, head, reach
-      from entering order by lane
-      on conflict (era, lane) do update set
-        held = l.held + case when ${granted} then excluded.held else 0 end,
-        waiting = l.waiting + case when ${granted} then 0 else excluded.held + excluded.waiting end,
-        worker = case when ${granted} then excluded.worker else l.worker end,
-        head = case when ${granted} then l.head when l.waiting = 0 then excluded.head
-          else least(l.head, excluded.head) end,
-        reach = case when ${granted} and l.held > 0 then greatest(l.reach, excluded.reach) when ${granted} then excluded.reach
-          else l.reach end
-      returning l.lane, l.waiting = 0 as given, l.held)`
-}
 
 interface InsertShape {
   readonly entering: boolean

@@ -2,6 +2,9 @@ import { type RawBuilder, sql } from 'kysely'
 import type { Database } from './database.ts'
 import { laneEra } from './low-water.ts'
 
+/** The most events of one lane that a worker is given with appends: the rest it claims. */
+const MAX_KEPT_OF_LANE = 100
+
 /**
  * The end of a statement that changed events of named lanes: brings the counts of those lanes up to date. It reads the CTE
  * `delta (lane, waiting, held, retrying, head)`, one row per lane with what is to be added, and `head`, the lowest order key among the events
@@ -52,3 +55,42 @@ export const enterLanes = (db: Database): RawBuilder<unknown> => sql`
       retrying = l.retrying + excluded.retrying,
       head = case when l.waiting = 0 then excluded.head else least(l.head, excluded.head) end
   )`
+
+/**
+ * Counts the events that are due into their lanes, before they are inserted: the rows are locked in the order of their names until
+ * the commit, so the keys of a lane are in the order of its commits. Whether the worker is given them is decided by the lane's
+ * own row as it is once locked: all of them, if the lane is idle or its own and nothing waits in it; else none. The primary key of
+ * lanes serves it. It reads the CTEs `fresh (lane, due, order_key, keep)` and, for a worker, `me`, and adds `entered (lane, given, held)`.
+ */
+export const enterNew = (db: Database, working: boolean): RawBuilder<unknown> => {
+  const { lanes } = db
+  if (!working) {
+    return sql`entered as (
+      insert into ${lanes} as l (era, lane, waiting, held, retrying, head)
+      select ${laneEra(db)}, lane, count(*), 0, 0, min(order_key) from fresh where lane is not null and due group by lane order by lane
+      on conflict (era, lane) do update set
+        waiting = l.waiting + excluded.waiting,
+        head = case when l.waiting = 0 then excluded.head else least(l.head, excluded.head) end
+      returning lane, false as given, held)`
+  }
+  const granted = sql`(excluded.held > 0 and l.waiting = 0 and l.retrying = 0
+    and (l.worker is null or l.worker = excluded.worker) and l.held + excluded.held <= ${MAX_KEPT_OF_LANE})`
+  return sql`entering as materialized (
+      select lane, count(*)::int as n, min(order_key) as head, max(order_key) as reach,
+        bool_and(keep) and count(*) <= ${MAX_KEPT_OF_LANE} and exists (select from me) as keep
+      from fresh where lane is not null and due group by lane),
+    entered as (
+      insert into ${lanes} as l (era, lane, waiting, held, retrying, worker, head, reach)
+      select ${laneEra(db)}, lane, case when keep then 0 else n end, case when keep then n else 0 end, 0,
+        case when keep then (select worker from me) end, head, reach
+      from entering order by lane
+      on conflict (era, lane) do update set
+        held = l.held + case when ${granted} then excluded.held else 0 end,
+        waiting = l.waiting + case when ${granted} then 0 else excluded.held + excluded.waiting end,
+        worker = case when ${granted} then excluded.worker else l.worker end,
+        head = case when ${granted} then l.head when l.waiting = 0 then excluded.head
+          else least(l.head, excluded.head) end,
+        reach = case when ${granted} and l.held > 0 then greatest(l.reach, excluded.reach) when ${granted} then excluded.reach
+          else l.reach end
+      returning l.lane, l.waiting = 0 as given, l.held)`
+}

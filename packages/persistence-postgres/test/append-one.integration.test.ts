@@ -1,7 +1,7 @@
 import type { Appended, NewEvent } from '@buslane/core'
 import fc from 'fast-check'
 import { expect, inject, it } from 'vitest'
-import { newEvent, openStore, type OpenedStore } from './support/store.ts'
+import { newEvent, openStore, type OpenedStore, wrongLanes } from './support/store.ts'
 
 // One event that needs nothing but its row has a statement of its own: it must store what the statement for many does.
 
@@ -73,22 +73,56 @@ const facts = async ({ client, schema }: OpenedStore, answer: Appended): Promise
   }
 }
 
+const NOBODY = '00000000-0000-4000-8000-000000000000'
+
 it('stores one event as it stores it among others, whatever it is', async () => {
   await using opened = await openStore(inject('connectionString'))
   const { store } = opened
   const { worker } = await store.join({ name: 'worker' })
   await fc.assert(
-    fc.asyncProperty(
-      event,
-      fc.constantFrom(worker, undefined, '00000000-0000-4000-8000-000000000000'),
-      async (given, by) => {
-        const [alone] = await store.append([given], by)
-        const [among] = await store.append([given, newEvent()], by)
-        expect(await facts(opened, alone!)).toEqual(await facts(opened, among!))
-      },
-    ),
+    fc.asyncProperty(event, fc.constantFrom(worker, undefined, NOBODY), async (given, by) => {
+      const [alone] = await store.append([given], by)
+      const [among] = await store.append([given, newEvent()], by)
+      expect(await facts(opened, alone!)).toEqual(await facts(opened, among!))
+    }),
     { numRuns: 200 },
   )
+})
+
+it('R-LANE-3 lets one event enter its lane as it does among others, whoever has the lane and whatever waits there', async () => {
+  await using opened = await openStore(inject('connectionString'))
+  const { store } = opened
+  const { worker } = await store.join({ name: 'worker' })
+  const { worker: other } = await store.join({ name: 'other' })
+  const by = fc.constantFrom(worker, other, undefined, NOBODY)
+  const inLane = fc.tuple(event, by, fc.integer({ min: 1, max: 3 }), fc.boolean())
+  let lanes = 0
+  const enterAll = async (
+    given: readonly (readonly [NewEvent, string | undefined, number, boolean])[],
+    alone: boolean,
+  ) => {
+    const lane = `lane ${++lanes}`
+    const found: object[] = []
+    for (const [one, who, laneStart, fillsUp] of given) {
+      const keep = one.keep && { ...one.keep, laneStart }
+      const placed = { ...one, lane, serial: false, ...(fillsUp && { due: undefined }), keep }
+      const [answer] = await store.append(alone ? [placed] : [placed, newEvent()], who)
+      const { row } = await facts(opened, answer!)
+      found.push({ ...row, lane: null })
+    }
+    const { rows } = await opened.client.query<object>(
+      `select waiting, held, retrying, worker, head is null as empty from "${opened.schema}".lanes where lane = $1`,
+      [lane],
+    )
+    return [...found, ...rows]
+  }
+  await fc.assert(
+    fc.asyncProperty(fc.array(inLane, { minLength: 1, maxLength: 6 }), async (given) => {
+      expect(await enterAll(given, true)).toEqual(await enterAll(given, false))
+    }),
+    { numRuns: 100 },
+  )
+  expect(await wrongLanes(opened)).toEqual([])
 })
 
 it('R-DUR-7 stores one event in a transaction as it stores one with a key there', async () => {
