@@ -13,6 +13,7 @@ export { registryConformance } from './registry/suite.ts'
 
 // Give them an adapter
 export type { BusHarness } from './bus/bench.ts'
+export type { StoreWithClock } from './bus/in-step.ts'
 export type { RegistryExtension, RegistryHarness } from './registry/harness.ts'
 export type { Capability, Harness, OpenOptions, OpenStore, OpenTransaction } from './harness.ts'
 

@@ -26,6 +26,18 @@ export const brokenThroughABus: readonly (Changes & { readonly fault: string; re
     })),
   },
   {
+    fault: 'gives back nothing that its worker does not know of',
+    check: 'claimed in an answer that was lost',
+    ...events(() => ({ releaseUnknown: () => Promise.resolve(0) })),
+  },
+  {
+    fault: 'gives back what its worker knows of, too',
+    check: 'claimed in an answer that was lost',
+    ...events((healthy) => ({
+      releaseUnknown: (worker) => healthy.releaseUnknown?.(worker, []) ?? Promise.resolve(0),
+    })),
+  },
+  {
     fault: 'forgets which handlers are done',
     check: 'C-39 R-DUR-6 R-PRI-3 goes on elsewhere',
     ...claims((event) => ({ ...event, progress: {} })),

@@ -8,12 +8,16 @@ import {
   type Persistence,
 } from '@buslane/core'
 import { FaultyStore } from './faulty-store.ts'
-import { VirtualClock } from '../../virtual-clock.ts'
+import { inStep, PatientClock, type StoreWithClock } from './in-step.ts'
 import { ProcessClock } from './process-clock.ts'
 
-/** How the suite gets at a persistence whose times all come from the clock it is given. */
+/** How the suite gets at a persistence. */
 export interface BusHarness {
-  open(options: { readonly clock: Clock; readonly leaseMs: number }): Persistence
+  /**
+   * An empty one for each check: the persistence itself if all its times come from the clock that it is given, else how to set its
+   * own. `notify` and the like are best turned off then: the suite tells other workers itself.
+   */
+  open(options: { readonly clock: Clock; readonly leaseMs: number }): Persistence | Promise<StoreWithClock>
 }
 
 type Numbered = EventDefinition<{ readonly n: number }, { readonly n: number }, true>
@@ -33,16 +37,24 @@ export const Fleeting: EventDefinition<{ readonly n: number }> = defineEvent<{ r
 
 /** The events that {@link Bench.bus} and a check have in common, and what they have seen. */
 export class Bench {
-  readonly clock: VirtualClock = new VirtualClock()
+  readonly clock: PatientClock
   readonly persistence: Persistence
   readonly log: string[] = []
   /** Lines that a bus logged as a warning or worse. */
   readonly warned: string[] = []
   readonly #buses: Bus[] = []
   readonly #links: FaultyStore[] = []
+  readonly #store: StoreWithClock | undefined
 
-  constructor(harness: BusHarness) {
-    this.persistence = harness.open({ clock: this.clock, leaseMs: 5000 })
+  private constructor(clock: PatientClock, opened: Persistence | StoreWithClock) {
+    this.clock = clock
+    this.#store = 'setTime' in opened ? opened : undefined
+    this.persistence = 'setTime' in opened ? inStep(opened, clock) : opened
+  }
+
+  static async open(harness: BusHarness): Promise<Bench> {
+    const clock = new PatientClock()
+    return new Bench(clock, await harness.open({ clock, leaseMs: 5000 }))
   }
 
   /** A store of its own to the same data, as another process has it. `hints: false`: it is told of nothing, and has to look. */
@@ -103,5 +115,6 @@ export class Bench {
   async close(): Promise<void> {
     for (const link of this.#links) link.fault = undefined
     for (const bus of this.#buses) await this.within(bus.stop({ timeoutMs: 0 }), 60_000)
+    await this.#store?.close()
   }
 }

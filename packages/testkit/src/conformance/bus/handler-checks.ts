@@ -3,8 +3,6 @@ import { expectEqual } from '../expect.ts'
 import { type Bench, Other, Placed } from './bench.ts'
 import type { BusCheck } from './check.ts'
 
-const HOUR_MS = 3_600_000
-
 /** A bus whose process is gone after its handler `slow` has begun with event 1. */
 async function killedInSlow(bench: Bench, handlers: (bus: Bus) => void, sessionId = 'lane'): Promise<void> {
   const link = bench.link()
@@ -73,9 +71,10 @@ export const handlerChecks: readonly BusCheck[] = [
     title: 'leaves an event whose handler nobody here knows to others, visibly, and gives it up after noHandlerAfterMs',
     run: async (bench) => {
       const { log } = bench
+      const { noHandlerAfterMs } = bench.persistence.events!.settings
       await killedInSlow(bench, (bus) => bus.on(Placed, forEver, { name: 'slow' }))
       const bus = await bench.started({}, (bus) => bus.on(Placed, () => log.push('other'), { name: 'other' }))
-      await bench.clock.advance(HOUR_MS / 2)
+      await bench.clock.advance(noHandlerAfterMs / 2)
       expectEqual('whether it was put aside', (bus.stats().stored?.deferred ?? 0) > 0, true)
       const { warnings } = bus.health()
       expectEqual(
@@ -87,7 +86,7 @@ export const handlerChecks: readonly BusCheck[] = [
       await bench.within(bus.publish(Placed({ n: 2 }, { sessionId: 'lane' })))
       await bench.clock.advance(1000)
       expectEqual('what ran: its lane does not wait', log, ['other'])
-      await bench.clock.advance(HOUR_MS)
+      await bench.clock.advance(noHandlerAfterMs)
       expectEqual('the reasons', await bench.reasons(), ['no-handler'])
       expectEqual('what ran', log, ['other'])
       expectEqual('what health says after that', bus.health().warnings, [])

@@ -250,6 +250,7 @@ export const handlingChecks: readonly BusCheck[] = [
         lane: 'lane',
       })
       const headers = JSON.stringify({ timestamp: 0, correlationId: 'c' })
+      await bench.started({}, () => undefined) // it has opened the store
       await persistence.events!.append([message('1', '{'), message('2', '{"n":2}')], undefined)
       await bench.within(bus.start())
       await bench.clock.advance(5000)

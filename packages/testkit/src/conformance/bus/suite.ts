@@ -23,7 +23,7 @@ export function busConformance(name: string, harness: BusHarness, { describe, it
   describe(`${name}: durable events through a bus`, () => {
     for (const { rules, title, run } of busChecks) {
       it([...rules, title].join(' '), { timeout: 60_000, skip: false }, async () => {
-        const bench = new Bench(harness)
+        const bench = await Bench.open(harness)
         try {
           await run(bench)
         } finally {

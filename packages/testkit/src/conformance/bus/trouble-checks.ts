@@ -104,6 +104,31 @@ export const troubleChecks: readonly BusCheck[] = [
   },
   {
     rules: ['R-DUR-3', 'R-SCH-4'],
+    title: 'handles what was claimed in an answer that was lost, and what it holds runs on, once',
+    run: async (bench) => {
+      const { log } = bench
+      const link = bench.link()
+      const slow = Promise.withResolvers<void>()
+      const bus = await bench.started({ persistence: link.persistence }, (bus) =>
+        bus.on(Placed, ({ payload: { n } }) => log.push(`ran ${n}`) && (n === 1 ? slow.promise : undefined), {
+          name: 'a',
+        }),
+      )
+      await bench.within(bus.publish(Placed({ n: 1 }, { sessionId: 'slow' })))
+      await bench.clock.advance(100)
+      link.once.set('claim', 'answer-lost')
+      await bench.within(bench.bus().publish(Placed({ n: 2 }, { sessionId: 'lost' })))
+      await bench.clock.advance(30_000)
+      expectEqual('what ran while the first runs on', log, ['ran 1', 'ran 2'])
+      slow.resolve()
+      await bench.clock.advance(5000)
+      expectEqual('what ran in all', log, ['ran 1', 'ran 2'])
+      expectEqual('the lost leases', bus.stats().stored?.lost, 0)
+      expectEqual('what is stored', await bench.stored(), 0)
+    },
+  },
+  {
+    rules: ['R-DUR-3', 'R-SCH-4'],
     title: 'handles what was stored when the answer to the publish was lost',
     run: async (bench) => {
       const link = bench.link()
