@@ -66,14 +66,14 @@ class Failovers {
 }
 
 /** Clients whose errors are heard. */
-const heard = new WeakSet<PooledClient>()
+const heard = new WeakSet<object>()
 
 /**
  * The pool listens to idle clients only: one that breaks between two statements would end the process. Whoever sends the next statement is
  * told. A new one is heard from the moment when it is connected: what ends it may have arrived in the same packet, and comes before
  * anybody who waits for the client can act.
  */
-const hear = (client: PooledClient): void => {
+const hear = (client: Pick<PooledClient, 'on'>): void => {
   if (!heard.has(client)) client.on?.('error', () => {})
   heard.add(client)
 }
@@ -101,8 +101,16 @@ export const openPool = async (
   connectionString: string,
   { max, connectMs }: { readonly max: number; readonly connectMs: number },
 ): Promise<PostgresPool> => {
-  const { Pool } = await importPg()
+  const { Client, Pool } = await importPg()
+  // Heard from the moment it is made: a connection may be ended while it is being made, too.
+  class HeardClient extends Client {
+    constructor(options?: ConstructorParameters<typeof Client>[0]) {
+      super(options)
+      hear(this)
+    }
+  }
   const pool = new Pool({
+    Client: HeardClient,
     connectionString,
     max,
     // Without a limit a host that does not answer would hold a start for as long as the system waits.

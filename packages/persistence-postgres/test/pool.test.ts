@@ -1,5 +1,6 @@
+import type pg from 'pg'
 import { expect, it } from 'vitest'
-import { type PooledClient, type PostgresPool, safePool } from '../src/pool.ts'
+import { openPool, type PooledClient, type PostgresPool, safePool } from '../src/pool.ts'
 
 const failure = (code: string): Error => Object.assign(new Error(code), { code })
 
@@ -112,4 +113,11 @@ it('C-65 hears the errors of a connection from the moment when it is made, once'
   expect(heard).toEqual(['error'])
   await safe.pool.connect()
   expect(heard).toEqual(['error'])
+})
+
+it('C-65 hears the errors of a connection of its own pool before that is made', async () => {
+  const pool = (await openPool('postgres://127.0.0.1:1/none', { max: 1, connectMs: 1000 })) as unknown as pg.Pool
+  const client = new (pool as unknown as { readonly Client: typeof pg.Client }).Client()
+  expect(client.listenerCount('error')).toBe(1)
+  await pool.end()
 })
