@@ -101,6 +101,36 @@ const sessions: Growth = {
   },
 }
 
+/** No bus: what reading and writing a few objects of each session costs at least. */
+const plainSessions: Growth = {
+  name: 'sessions in a Map, no bus',
+  axis: 'sessions',
+  caveat:
+    'the limit of open sessions: per async call, after one look-up and a push to the queue of the session that is next',
+  sizes: SIZES,
+  prepare: async (size) => {
+    const ids = Array.from({ length: size }, (_, n) => `session-${n}`)
+    const open = new Map(
+      ids.map((id) => [id, { id, queue: [] as { n: number }[], handlers: new Map([['a', []]]), seen: 0 }]),
+    )
+    const handle = async (n: number): Promise<void> => {
+      const session = open.get(ids[n % size]!)!
+      session.queue.push({ n })
+      session.seen += session.handlers.size
+      await Promise.resolve()
+      session.queue.shift()
+    }
+    return {
+      step: Math.max(size, BURST),
+      run: async (count) => {
+        for (let from = 0; from < count; from += BURST) {
+          await Promise.all(Array.from({ length: Math.min(BURST, count - from) }, (_, n) => handle(from + n)))
+        }
+      },
+    }
+  },
+}
+
 const queueLength: Growth = {
   name: 'waiting events',
   axis: 'events in the queue',
@@ -160,4 +190,13 @@ const history: Growth = {
   },
 }
 
-export const growths: readonly Growth[] = [otherTypes, sameType, lanes, sessions, queueLength, schedules, history]
+export const growths: readonly Growth[] = [
+  otherTypes,
+  sameType,
+  lanes,
+  sessions,
+  plainSessions,
+  queueLength,
+  schedules,
+  history,
+]
