@@ -375,9 +375,9 @@ export class Publishing {
     if (chain.length > maxNestedWaits + 1) this.#refuse(delivery.message, new NestedWaitError(maxNestedWaits, chain))
   }
 
-  /** What the store refuses is told and, if nobody awaits it, logged, as any refusal. */
+  /** What the store refuses is told and, if nobody awaits it, logged, as any refusal. Until it has answered the bus is not idle. */
   #store<Result>(call: (store: StoreRunner) => Promise<Result>): Promise<Result> {
-    return Watched.of(call(this.#host.store!), this.#host.unheard)
+    return this.#meanwhile(call(this.#host.store!), undefined)
   }
 
   /** A stored event that this process handles and somebody waits for. */
@@ -396,7 +396,7 @@ export class Publishing {
     delivery.waiter = { resolve: settled, reject: refused }
     const intent = intentOf(offer)
     if (limit) limit.onEnd = (status, error) => this.#host.cut(intent.delivery, status, error, true)
-    this.#host.store!.publishAndWait(intent).catch(refused)
+    this.#store((store) => store.publishAndWait(intent)).catch(refused)
     return promise
   }
 

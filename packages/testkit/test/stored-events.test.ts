@@ -1,4 +1,4 @@
-import { defineEvent, type EventMessage } from '@buslane/core'
+import { createBus, defineEvent, type EventMessage } from '@buslane/core'
 import { type MemoryPersistence, memoryPersistence } from '@buslane/persistence-memory'
 import { createTestBus, VirtualClock } from '@buslane/testkit'
 import { describe, expect, it } from 'vitest'
@@ -217,5 +217,43 @@ describe('a schedule whose idempotencyKey is taken', () => {
       message: expect.stringContaining(first.id) as string,
     })
     expect(await first.cancel()).toBe('cancelled')
+  })
+})
+
+describe('a durable publish that waits for the store to be reached', () => {
+  it('R-PUB-4 keeps the bus from being idle until the event is handled', async () => {
+    const link = new FaultyStore(memoryPersistence())
+    const joining = link.holdAnswer('join')
+    const bus = createBus({ persistence: link.persistence, logger: quiet })
+    const happened: string[] = []
+    bus.on(Stored, ({ payload: { n } }) => void happened.push(`handled ${n}`), { name: 'a' })
+    const started = bus.start()
+    await joining.answer
+    const publishes = [
+      bus.publish(Stored({ n: 1 })),
+      bus.publishAndWait(Stored({ n: 2 })),
+      bus.schedule(Stored({ n: 3 }), { delayMs: 60_000, durability: 'required' }),
+    ]
+    const idle = bus.idle().then(() => happened.push('idle'))
+    await new Promise((done) => setImmediate(done))
+    expect(happened).toEqual([])
+    joining.release()
+    await Promise.all([started, idle, ...publishes])
+    expect(happened).toEqual(['handled 1', 'handled 2', 'idle'])
+    await bus.stop()
+  })
+
+  it('R-PUB-4 does so no longer once it is refused', async () => {
+    const link = new FaultyStore(memoryPersistence())
+    link.refuses = (verb) => verb === 'join'
+    const bus = createBus({ persistence: link.persistence, logger: quiet })
+    bus.on(Stored, () => {}, { name: 'a' })
+    const started = bus.start()
+    const refused = expect(bus.publish(Stored({ n: 1 }))).rejects.toMatchObject({ code: 'PERSISTENCE_UNAVAILABLE' })
+    await bus.idle()
+    await refused
+    link.refuses = () => false
+    await started
+    await bus.stop()
   })
 })
