@@ -14,6 +14,8 @@ export interface ClaimRow {
   /** Lanes have something for this worker; a statement without lanes then claimed nothing. */
   readonly lanes: boolean
   readonly more: boolean
+  readonly events_bytes: number
+  readonly lanes_bytes: number
   /** Of all claimed events, in order. */
   readonly keys: string | null
   readonly key: string | null
@@ -206,12 +208,14 @@ export const claimStatement = (
           or ${serialLimit > 0}::boolean and (select count(*) from serial) >= ${serialLimit}::int
           or exists (select from ranked where not blocked and not picked and (not known or fits))
           ${lanes ? sql`or ${lanesHaveMore(shape)}` : sql``}
-        as more
+        as more,
+        ${db.sizeOf('events')} as events_bytes,
+        ${db.sizeOf('lanes')} as lanes_bytes
       from clock c)
-    select now, due, lanes, more, keys, ${sql.join(CLAIMED.map((name) => sql`null as ${sql.id(name)}`))}, null as rest
+    select now, due, lanes, more, keys, events_bytes, lanes_bytes, ${sql.join(CLAIMED.map((name) => sql`null as ${sql.id(name)}`))}, null as rest
     from facts
     union all
-    select null, null, null, null, null, ${sql.join(CLAIMED.map(read))}, ${rest}
+    select null, null, null, null, null, null, null, ${sql.join(CLAIMED.map(read))}, ${rest}
     from (select * from starting union all select * from ahead) e`
 }
 

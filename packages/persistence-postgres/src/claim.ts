@@ -19,6 +19,8 @@ export const claim = async (context: StoreContext, request: ClaimRequest): Promi
     const rows = await context.db.run(claimStatement(context, request, { token, evenIfDue, lanes }))
     const facts = rows.find(({ key }) => key === null)
     if (!facts) throw new Error('a claim without an answer')
+    context.statements?.sized('events', facts.events_bytes)
+    context.statements?.sized('lanes', facts.lanes_bytes)
     context.claimsWithoutLanes = facts.lanes ? 0 : context.claimsWithoutLanes + 1
     const asksForLanes = facts.lanes && !lanes
     if (facts.due && !evenIfDue) {

@@ -1,6 +1,7 @@
 import type { RawBuilder } from 'kysely'
 import type { Database } from './database.ts'
 import type { StoreConfig } from './options.ts'
+import type { PreparedStatements } from './prepared-statements.ts'
 import type { RunIn } from './transaction.ts'
 
 /** Tells other processes that there may be work, and hears it from them. Everything here is a hint: it may be lost. */
@@ -17,6 +18,8 @@ export interface Notifications {
 export interface StoreContext {
   readonly db: Database
   readonly config: StoreConfig
+  /** What is kept prepared, if anything is. */
+  readonly statements: PreparedStatements | undefined
   /** Says, soon and at most once at a time, that there is work that another process could do. */
   hint(): void
   /**

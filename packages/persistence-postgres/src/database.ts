@@ -1,5 +1,6 @@
 import { type CompiledQuery, type Kysely, type RawBuilder, sql } from 'kysely'
 import { retrying, storeError } from './errors.ts'
+import { identifier } from './ids.ts'
 import type { Tables } from './tables.ts'
 
 /** A table's or an index's name in the store's schema, for use in statements. */
@@ -18,6 +19,8 @@ export interface Database {
   readonly idempotency: Name
   readonly eventLog: Name
   readonly approvals: Name
+  /** An expression: how large a table is, in bytes. */
+  sizeOf(table: keyof Tables): RawBuilder<number>
   /** Runs one statement as a transaction of its own; again, if the database says that it could not be serialised. */
   run<Row>(statement: Statement<Row>): Promise<readonly Row[]>
   /** For running a statement on a connection of the caller's. */
@@ -44,6 +47,7 @@ export const createDatabase = (kysely: Kysely<unknown>, schema: string): Databas
     idempotency: name('idempotency'),
     eventLog: name('event_log'),
     approvals: name('approvals'),
+    sizeOf: (table) => sql`pg_relation_size(${sql.lit(`${identifier(schema)}.${identifier(table)}`)})::float8`,
     async run<Row>(statement: Statement<Row>): Promise<readonly Row[]> {
       try {
         const compiled = compile(statement)

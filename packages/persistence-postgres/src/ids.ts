@@ -7,3 +7,6 @@ export const isUuid = (text: string): boolean => UUID.test(text)
 
 /** Whether it can be the key of an event or of a dead letter: a bigint in decimal. */
 export const isKey = (text: string): boolean => /^\d{1,18}$/.test(text)
+
+/** A name as an identifier of SQL. */
+export const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`

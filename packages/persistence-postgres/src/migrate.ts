@@ -2,6 +2,7 @@ import { BusError } from '@buslane/core'
 import { type Kysely, sql } from 'kysely'
 import { migrationNames, migrations } from './migrations/index.ts'
 import { checkMethods, describeError, storeError } from './errors.ts'
+import { identifier } from './ids.ts'
 import { requireSchema } from './options.ts'
 
 const TABLE = 'migrations'
@@ -47,7 +48,7 @@ const runPending = async (transaction: Kysely<unknown>, schema: string): Promise
   const table = sql.id(schema, TABLE)
   // Even `if not exists` asks for the right to create schemas, which an application that was given its schema may lack.
   const { rows } = await sql<{ there: boolean }>`
-    select to_regnamespace(${quoted(schema)}) is not null as there`.execute(transaction)
+    select to_regnamespace(${identifier(schema)}) is not null as there`.execute(transaction)
   if (!rows[0]?.there) await sql`create schema ${sql.id(schema)}`.execute(transaction)
   await sql`create table if not exists ${table} (name varchar(255) primary key, timestamp varchar(255) not null)`.execute(
     transaction,
@@ -78,7 +79,7 @@ const isCurrent = async (db: Kysely<unknown>, schema: string): Promise<boolean> 
   const table = sql.id(schema, TABLE)
   const found = await sql<{
     there: boolean
-  }>`select to_regclass(${`${quoted(schema)}.${TABLE}`}) is not null as there`.execute(db)
+  }>`select to_regclass(${`${identifier(schema)}.${TABLE}`}) is not null as there`.execute(db)
   if (!found.rows[0]?.there) return false
   const { rows } = await sql<{ name: string }>`select name from ${table}`.execute(db)
   const done = new Set(rows.map(nameOf))
@@ -93,5 +94,3 @@ const isCurrent = async (db: Kysely<unknown>, schema: string): Promise<boolean> 
   }
   return migrationNames.every((name) => done.has(name))
 }
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`

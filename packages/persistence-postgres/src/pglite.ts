@@ -3,6 +3,7 @@ import { PGliteDialect, Kysely } from 'kysely'
 import { BusError } from '@buslane/core'
 import type { Notifications } from './context.ts'
 import { invalid, textOf } from './errors.ts'
+import { identifier } from './ids.ts'
 import { channelOf } from './notifications.ts'
 import { storeConfig, type StoreOptions } from './options.ts'
 import { type DataDirLock, lockDataDir } from './pglite/data-dir-lock.ts'
@@ -140,7 +141,7 @@ class EmbeddedDatabase implements Notifications {
 
   /** Whoever had the folder before is gone: what it held is given back by the first sweep, whatever its lease says. */
   async #endLeases(pglite: PGlite): Promise<void> {
-    const workers = `"${this.#schema.replaceAll('"', '""')}".workers`
+    const workers = `${identifier(this.#schema)}.workers`
     const { rows } = await pglite.query<{ found: string | null }>('select to_regclass($1)::text as found', [workers])
     if (rows[0]?.found) await pglite.query(`update ${workers} set lease_until = 0`)
   }

@@ -20,12 +20,18 @@ export interface PostgresPool {
   off?(event: 'connect', listener: (client: PooledClient) => void): unknown
 }
 
+interface SafePool {
+  readonly pool: KyselyPool
+  readonly statements: PreparedStatements
+  readonly release: () => void
+}
+
 /**
  * The pool as Kysely is to use it: once a connection turned out to lead to a read-only standby, neither it nor any that was made
  * before is used again, so that after a failover the next ones lead to the new primary. `release` ends listening to the pool, which
  * stays its owner's.
  */
-export const safePool = (pool: PostgresPool): { readonly pool: KyselyPool; readonly release: () => void } => {
+export const safePool = (pool: PostgresPool): SafePool => {
   // Idle connections that break tell the pool, and an error event without a listener would end the process. The pool replaces them,
   // and whoever needs the database learns of it if that fails, too.
   const ignore = (): void => {}
@@ -45,7 +51,7 @@ export const safePool = (pool: PostgresPool): { readonly pool: KyselyPool; reado
     pool.off?.('connect', hear)
   }
   const kyselyPool = { connect, end: () => Promise.resolve() }
-  return { pool: kyselyPool as unknown as KyselyPool, release }
+  return { pool: kyselyPool as unknown as KyselyPool, statements, release }
 }
 
 /** Knows which connections were made before one was found to be read-only. */

@@ -11,6 +11,7 @@ import { createNotifications } from './notifications.ts'
 import { storeConfig, type StoreOptions } from './options.ts'
 import { createPostgresStore } from './postgres-store.ts'
 import { openPool, type PostgresPool, safePool } from './pool.ts'
+import type { PreparedStatements } from './prepared-statements.ts'
 
 /** A Kysely instance for Postgres, of whatever tables. */
 export interface PostgresKysely {
@@ -65,14 +66,14 @@ const SOURCE = ['connectionString', 'maxConnections', 'pool', 'kysely', 'listenC
 export const postgresPersistence = (options: PostgresOptions): PostgresPersistence => {
   const config = storeConfig(options, { where: 'postgresPersistence', own: SOURCE })
   const { connectMs } = config.settings
-  const { kysely, close, listeningClient } = connect(options, connectMs)
+  const { kysely, statements, close, listeningClient } = connect(options, connectMs)
   const { listenConnectionString } = options
   if (listenConnectionString !== undefined) requireText('listenConnectionString', listenConnectionString)
   const makeClient =
     listenConnectionString === undefined ? listeningClient : clientOf(listenConnectionString, connectMs)
   const notifications =
     config.notify && makeClient ? createNotifications(makeClient, config.schema, config.logger) : undefined
-  return createParts(createPostgresStore(config, { kysely, notifications, close }))
+  return createParts(createPostgresStore(config, { kysely, statements, notifications, close }))
 }
 
 /** Everything that works on one schema. */
@@ -96,6 +97,8 @@ export const createParts = ({
 
 interface Connected {
   readonly kysely: Kysely<unknown>
+  /** What is kept prepared; nothing through a Kysely instance. */
+  readonly statements?: PreparedStatements | undefined
   /** Makes the connection for notifications; a Kysely instance does not say how. */
   readonly listeningClient?: MakeListeningClient | undefined
   readonly close: () => Promise<void>
@@ -117,9 +120,10 @@ const connect = (options: PostgresSource, connectMs: number): Connected => {
   }
   if (options.pool !== undefined) {
     checkMethods('pool', options.pool, ['connect', 'on'])
-    const { pool, release } = safePool(options.pool)
+    const { pool, statements, release } = safePool(options.pool)
     return {
       kysely: new Kysely({ dialect: new PostgresDialect({ pool }) }),
+      statements,
       listeningClient: clientLikeThoseOf(options.pool, connectMs),
       close: () => {
         release()
@@ -149,13 +153,15 @@ const openedOnDemand = (
     })
     return opened
   }
-  const pool: PostgresPool = {
+  const onDemand: PostgresPool = {
     connect: async () => (await open()).connect(),
     end: () => Promise.resolve(),
     on: () => undefined,
   }
+  const { pool, statements } = safePool(onDemand)
   return {
-    kysely: new Kysely({ dialect: new PostgresDialect({ pool: safePool(pool).pool }) }),
+    kysely: new Kysely({ dialect: new PostgresDialect({ pool }) }),
+    statements,
     listeningClient: clientOf(connectionString, connectMs),
     async close() {
       const closing = opened

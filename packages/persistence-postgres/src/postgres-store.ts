@@ -12,6 +12,7 @@ import { migrate, requireCurrent } from './migrate.ts'
 import { raiseIfNeeded } from './low-water.ts'
 import { cancel } from './move.ts'
 import type { StoreConfig } from './options.ts'
+import type { PreparedStatements } from './prepared-statements.ts'
 import { ready } from './ready.ts'
 import { completeIn, report } from './report.ts'
 import { sweep } from './sweep.ts'
@@ -21,6 +22,7 @@ import { heartbeat, join, leave, releaseUnknown } from './workers.ts'
 /** How a store reaches its database. */
 export interface StoreConnection {
   readonly kysely: Kysely<unknown>
+  readonly statements?: PreparedStatements | undefined
   readonly notifications?: Notifications | undefined
   /** Frees what was opened for this store. */
   close(): Promise<void>
@@ -56,6 +58,7 @@ export const createPostgresStore = (
   const context: StoreContext = {
     db,
     config,
+    statements: connection.statements,
     hint() {
       hintAgain = true
       if (!hinting && notify) {

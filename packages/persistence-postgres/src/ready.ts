@@ -38,15 +38,18 @@ export const dueStatement = ({ db }: StoreContext): RawBuilder<{ count: number }
       order by due_at, key limit ${BATCH}::int for update skip locked`,
   )
 
-/** Index events_unhandled, one probe per type. */
+/** Index events_unhandled, one probe per type: each has its own limit, because what may become a join may be joined to all that is unhandled. */
 export const unhandledStatement = ({ db }: StoreContext, types: readonly ClaimType[]): RawBuilder<{ count: number }> =>
   readyStatement(
     db,
     sql`
-      select key, lane, state, order_key from ${db.events} e
-      where state = 'unhandled' and (e.type, e.version) in (
-        select * from unnest(${types.map(({ type }) => type)}::text[], ${types.map(({ version }) => version)}::int[]))
-      limit ${BATCH}::int for update skip locked`,
+      select e.*
+      from unnest(${types.map(({ type }) => type)}::text[], ${types.map(({ version }) => version)}::int[]) as t (type, version)
+      cross join lateral (
+        select key, lane, state, order_key from ${db.events} e
+        where e.state = 'unhandled' and e.type = t.type and e.version = t.version
+        order by e.key limit ${BATCH}::int for update skip locked) e
+      limit ${BATCH}::int`,
   )
 
 /** Events that are no longer `retrying` let their lane go on. */

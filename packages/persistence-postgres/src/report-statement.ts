@@ -80,23 +80,25 @@ export const keepKeys = (
  * sees what was there when the statement began. It reads the CTEs `settled` and `locked`, and adds `overtaken`.
  *
  * In nearly every lane the row of the lane alone tells that there is none: all that waits has higher keys than all that is held. Else
- * index events_lane: the first that waits, and what is held between that and the highest key of it.
+ * index events_lane: the first that waits, and what is held between that and the highest key of it. With a limit, because what may become
+ * a join is joined, where the table is believed to be empty, to all that any lane holds.
  */
 export const findOvertaken = (db: Database): RawBuilder<unknown> => sql`
   overtaken as materialized (
     select l.lane
     from locked l
     cross join lateral (${firstOfLane(db, { columns: sql`e.begun, e.order_key, e.key, e.owner`, limit: sql`1` })}) f
+    cross join lateral (
+      select from ${db.events} h
+      where h.lane = l.lane and h.state = 'running' and not h.started and not h.begun
+        and h.order_key >= case when f.begun then '-infinity' else f.order_key end and h.order_key <= l.reach
+        and h.key <> all(array(select key from settled))
+        and (f.begun or (f.order_key, f.key) < (h.order_key, h.key))
+      limit 1) held
     where l.waiting > 0 and l.held > 0
       and (l.head <= l.reach
         or exists (select from ${db.events} b where b.lane = l.lane and b.state = 'ready' and b.begun))
-      and f.owner is null
-      and exists (
-        select from ${db.events} h
-        where h.lane = l.lane and h.state = 'running' and not h.started and not h.begun
-          and h.order_key >= case when f.begun then '-infinity' else f.order_key end and h.order_key <= l.reach
-          and h.key <> all(array(select key from settled))
-          and (f.begun or (f.order_key, f.key) < (h.order_key, h.key))))`
+      and f.owner is null)`
 
 /** Whether the lane of the row `s` of `settled` is overtaken. */
 export const IS_OVERTAKEN: RawBuilder<boolean> = sql`

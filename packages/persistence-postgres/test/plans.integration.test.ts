@@ -21,6 +21,8 @@ let opened: OpenedStore
 let pool: pg.Pool
 let context: StoreContext
 let worker: string
+/** The first column of each index of events. */
+let leadingColumns: ReadonlyMap<string, string>
 
 beforeAll(async () => {
   opened = await openStore(inject('connectionString'))
@@ -36,6 +38,11 @@ beforeAll(async () => {
   await client.query(`
     insert into "${schema}".events (${columns}, state, due_at, worker, token)
     select ${values}, 'running', 0, '${worker}', '${busy}' from generate_series(1, ${MILLION / 10}) n`)
+  const { rows } = await client.query<{ name: string; leading: string }>(`
+    select c.relname as name, a.attname as leading
+    from pg_index i join pg_class c on c.oid = i.indexrelid join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+    where i.indrelid = '"${schema}".events'::regclass`)
+  leadingColumns = new Map(rows.map(({ name, leading }) => [name, leading]))
   pool = new pg.Pool({ connectionString: inject('connectionString') })
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
   context = { db: createDatabase(kysely, schema), config: storeConfig({}), hint() {} } as unknown as StoreContext
@@ -49,22 +56,37 @@ afterAll(async () => {
 interface PlanNode {
   readonly 'Node Type': string
   readonly 'Relation Name'?: string
+  readonly 'Index Name'?: string
+  readonly 'Index Cond'?: string
   readonly Plans?: readonly PlanNode[]
 }
 
-/** The tables of the store that are read from end to end, when planned for these values, and when planned for any. */
-const readWhole = async (statement: Statement<unknown>): Promise<readonly string[]> => {
+/** All steps of the plan for these values. */
+const planOf = async (statement: Statement<unknown>): Promise<readonly PlanNode[]> => {
   const { client } = opened
   const { sql, parameters } = context.db.compile(statement)
   const { rows } = await client.query<{ 'QUERY PLAN': readonly [{ Plan: PlanNode }] }>(`explain (format json) ${sql}`, [
     ...parameters,
   ])
-  const whole = (node: PlanNode): readonly string[] => [
-    ...(node['Node Type'].includes('Seq Scan') ? [node['Relation Name'] ?? '?'] : []),
-    ...(node.Plans ?? []).flatMap(whole),
-  ]
-  return whole(rows[0]!['QUERY PLAN'][0].Plan).filter((table) => table === 'events')
+  const all = (node: PlanNode): readonly PlanNode[] => [node, ...(node.Plans ?? []).flatMap(all)]
+  return all(rows[0]!['QUERY PLAN'][0].Plan)
 }
+
+/** The steps that read the table of events, or an index of it, from end to end. */
+const readWhole = async (statement: Statement<unknown>): Promise<readonly string[]> => {
+  const nodes = await planOf(statement)
+  return nodes.flatMap((node) => {
+    const { 'Node Type': type, 'Relation Name': table, 'Index Name': index, 'Index Cond': condition = '' } = node
+    if (type.includes('Seq Scan') && table === 'events') return [type]
+    const leading = index === undefined ? undefined : leadingColumns.get(index)
+    return leading === undefined || new RegExp(`\\b${leading}\\b`).test(condition)
+      ? []
+      : [`${type} ${index} ${condition}`]
+  })
+}
+
+/** Each thirtieth sweep looks for the first worker that holds something, and then for the next one: the first has none before it. */
+const FIRST_HOLDER = /^(Index Only Scan|Bitmap Index Scan) events_worker $/
 
 const leases = Array.from({ length: 500 }, (_, index) => ({ key: String(MILLION + index), token: randomUUID() }))
 const types = [{ type: 'store.tested', version: 1, handlers: ['handler'] }]
@@ -122,8 +144,9 @@ describe.for(['never analysed', 'analysed', 'believed to be empty'])('R-SCH-1 on
     }
   }, 60_000)
 
-  it.for(Object.keys(statements))('no seq scan: %s', async (name) => {
-    expect(await readWhole(statements[name]!())).toEqual([])
+  it.for(Object.keys(statements))('reads neither it nor an index of it from end to end: %s', async (name) => {
+    const whole = await readWhole(statements[name]!())
+    expect(whole.filter((step) => !(name === 'giving back' && FIRST_HOLDER.test(step)))).toEqual([])
   })
 
   it('C-26 a claim among a million events reads a handful of pages', async () => {
