@@ -30,12 +30,12 @@ const keyUnlocked = (db: Database, keys: readonly string[]): RawBuilder<boolean>
     select u.key from ${db.events} u where u.key = any(array(select unnest(${keyArray(keys)}::bigint[]))) for update skip locked))`
 
 /**
- * Whether the row is leased as it is said to be. What one claim gave has one token. Else an event and its token are compared as one
- * text, with a constant list that Postgres hashes: a join could be planned badly, since the table is empty every other moment.
+ * Whether the row is leased as it is said to be. What one claim gave has one token. Else each row finds its token by its key, as in
+ * {@link updateStatement}: a join could be planned badly, since the table is empty every other moment.
  */
 const isLeased = (leases: readonly Lease[], token: string | undefined): RawBuilder<boolean> =>
   token === undefined
-    ? sql`e.key || ' ' || e.token = any(${leases.map((lease) => `${lease.key} ${lease.token.toLowerCase()}`)}::text[])`
+    ? sql`e.token = (${JSON.stringify(Object.fromEntries(leases.map((lease) => [lease.key, lease.token])))}::jsonb ->> e.key::text)::uuid`
     : sql`e.token = ${token}::uuid`
 
 const onlyToken = (leases: readonly Lease[]): string | undefined => {
@@ -47,7 +47,7 @@ const onlyToken = (leases: readonly Lease[]): string | undefined => {
 export const completeStatement = ({ db, config }: StoreContext, leases: readonly Lease[]): RawBuilder<ReportedRow> => {
   const token = onlyToken(leases)
   return sql<ReportedRow>`
-  ${token === undefined ? sql`` : PREPARED}
+  ${PREPARED}
   with settled as (
     delete from ${db.events} e
     where ${keyIn(leases.map(({ key }) => key))} and ${isLeased(leases, token)}
