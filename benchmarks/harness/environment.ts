@@ -9,7 +9,7 @@ export interface Environment {
   readonly machine: string
   readonly node: string
   readonly scale: Scale
-  /** Of the last minute, when the section began; of a machine with nothing else to do it is below 1. */
+  /** How many cores were at work in the second before the section began: with nothing else to do hardly any. */
   readonly load: number
   readonly cores: number
   readonly postgres?: string | undefined
@@ -50,7 +50,20 @@ interface Servers {
   readonly redis?: string | undefined
 }
 
-export const environment = (scale: Scale, { postgres, redis }: Servers): Environment => {
+/** How many cores have been at work, on the average, for a second. The average of a minute would tell of the section before. */
+const coresAtWork = async (): Promise<number> => {
+  const spent = (): { readonly all: number; readonly idle: number } => {
+    const times = os.cpus().map((core) => core.times)
+    const all = times.reduce((sum, { user, nice, sys, idle, irq }) => sum + user + nice + sys + idle + irq, 0)
+    return { all, idle: times.reduce((sum, { idle }) => sum + idle, 0) }
+  }
+  const before = spent()
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  const after = spent()
+  return os.cpus().length * (1 - (after.idle - before.idle) / Math.max(1, after.all - before.all))
+}
+
+export const environment = async (scale: Scale, { postgres, redis }: Servers): Promise<Environment> => {
   const [cpu] = os.cpus()
   const memory = Math.round(os.totalmem() / 2 ** 30)
   const versions = PEERS.map((name) => [name, versionOf(name) ?? 'not installed'] as const)
@@ -59,7 +72,7 @@ export const environment = (scale: Scale, { postgres, redis }: Servers): Environ
     machine: `${cpu?.model.trim() ?? 'unknown processor'}, ${os.cpus().length} cores, ${memory} GB, ${os.type()} ${os.arch()}`,
     node: process.version,
     scale,
-    load: Math.round((os.loadavg()[0] ?? 0) * 10) / 10,
+    load: Math.round((await coresAtWork()) * 10) / 10,
     cores: os.cpus().length,
     ...(postgres !== undefined && { postgres }),
     ...(redis !== undefined && { redis }),

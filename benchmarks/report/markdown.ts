@@ -36,11 +36,11 @@ const curves = (results: readonly Result[]): string => {
 }
 
 /** More than this share of its cores at work before anything is measured: the figures have more noise than they show. */
-const BUSY = 0.5
+const BUSY = 0.25
 
 const whereOf = ({ date, machine, node, scale, load, cores, postgres, redis }: Environment): string => {
   const servers = [...(postgres ? [`Postgres ${postgres}`] : []), ...(redis ? [`Redis ${redis}`] : [])]
-  const facts = [date, machine, `Node ${node}`, ...servers, `\`${scale}\``, `load ${load} when it began`]
+  const facts = [date, machine, `Node ${node}`, ...servers, `\`${scale}\``, `${load} cores at work before it began`]
   const warning = load > cores * BUSY ? ' **The machine was busy with something else: expect other figures.**' : ''
   return `*${facts.join(', ')}.*${warning}`
 }
