@@ -24,7 +24,10 @@ const measureSection = async (
   { database, redis }: Servers,
 ): Promise<SectionResults> => {
   const { scale, rounds = section.rounds[scale], only, profiles } = options
-  const at = await environment(scale, section.needsDatabase ? { postgres: database?.version, redis: redis?.version } : {})
+  const at = await environment(
+    scale,
+    section.needsDatabase ? { postgres: database?.version, redis: redis?.version } : {},
+  )
   const setting: Setting = { scale, rounds, databaseUrl: database?.url, redisUrl: redis?.url }
   console.log(`\n${section.title}\n${'='.repeat(section.title.length)}`)
   const results: Result[] = []
