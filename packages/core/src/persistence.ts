@@ -80,7 +80,7 @@ export interface NewEvent {
   /**
    * Lease it to the appending worker in the same commit, if it is due and nothing of its lane waits before it or is leased
    * to another worker. `start`: record it as started too, with these handler names; in a named lane only if no more than
-   * `laneStart` of its events are then held. Default 1: if it is the first.
+   * `laneStart` of its events are then held. Default 1: if it is the first. Never if it goes before one that is held: that may have begun.
    */
   readonly keep: { readonly start: readonly string[] | undefined; readonly laneStart?: number | undefined } | undefined
   /** Only the appending worker may claim it, for as long as that worker lives. */
@@ -130,7 +130,10 @@ export interface ClaimRequest {
   readonly limit: number
   /** Record the first so many as started in the same commit. */
   readonly start: number
-  /** Of one named lane so many may be recorded as started, those held already included. Default 1: the first of an idle lane. */
+  /**
+   * Of one named lane so many may be recorded as started, those held already included. Default 1: the first of an idle lane. Never one
+   * that goes before an event which is held: so the first that is started is the only one that can have begun when the worker dies.
+   */
   readonly laneStart?: number | undefined
   /** At most so many events of one named lane, those held already included. */
   readonly laneLimit: number

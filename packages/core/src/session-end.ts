@@ -43,6 +43,7 @@ const end = async (
     engine.logger.error({ error: failure }, `The registry failed to forget session '${id}': ${describe(failure)}`)
   }
   session.status = 'ended'
+  session.storedSchedules.isOver = schedules === 'cancel'
   engine.sessions.delete(id)
   session.controller.abort(new BusError('SESSION_ENDED', `Session '${id}' has ended`))
   if (engine.observers.any) engine.observers.tell('sessionEnded', id)

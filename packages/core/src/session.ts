@@ -70,9 +70,12 @@ export interface Session extends AsyncDisposable {
 export class StoredSchedules {
   readonly #cancels = new Map<() => Promise<unknown>, number>()
   #limit = 64
+  /** The session has ended, and cancels what was still on its way into the store. */
+  isOver = false
 
   add(cancel: () => Promise<unknown>, dueAt: number, now: number): void {
     this.#cancels.set(cancel, dueAt)
+    if (this.isOver) void this.cancel()
     if (this.#cancels.size < this.#limit) return
     for (const [known, due] of this.#cancels) if (due < now - 60_000) this.#cancels.delete(known)
     this.#limit = Math.max(64, this.#cancels.size * 2)

@@ -114,7 +114,9 @@ const placeOf = (db: Database, row: Row, { keep }: NewEvent, { now, worker, toke
       lane.ready.peek() === undefined)
   if (!mayKeep) return { state: 'ready' }
   const started =
-    keep.start !== undefined && (lane?.held.size ?? 0) < (row.lane === undefined ? 1 : (keep.laneStart ?? 1))
+    keep.start !== undefined &&
+    (lane?.held.size ?? 0) < (row.lane === undefined ? 1 : (keep.laneStart ?? 1)) &&
+    lane?.holdsLater(row.orderKey) !== true
   if (started) {
     row.unreported = 1
     row.handlers = [...keep.start]

@@ -93,8 +93,11 @@ class Claim {
 
   #take(row: Row, { handlers }: ClaimType): void {
     const { events } = this.#db
-    const heldOfLane = row.lane === undefined ? 0 : (events.lanes.get(row.lane)?.held.size ?? 0)
-    const isSoon = row.lane === undefined || heldOfLane < (this.#request.laneStart ?? 1)
+    const lane = row.lane === undefined ? undefined : events.lanes.get(row.lane)
+    const heldOfLane = lane?.held.size ?? 0
+    const isSoon =
+      heldOfLane === 0 ||
+      (heldOfLane < (this.#request.laneStart ?? 1) && !row.begun && lane?.holdsLater(row.orderKey) !== true)
     const expired = row.handlers === undefined && isOver(row, this.#now)
     const { unreported, handlers: recorded } = row
     const place: RunningPlace = {

@@ -19,22 +19,38 @@ export const sweep = (db: Database): Tended => {
 /** Ends a worker and gives back what it held, except what is given up. How many events that were. */
 export const endWorker = (db: Database, worker: Worker, givenUp: GivenUp[] = []): number => {
   db.events.removeWorker(worker)
-  const held = [...worker.held].sort((a, b) => (beforeInLane(waitingAt(a, a.place), waitingAt(b, b.place)) ? -1 : 1))
-  for (const row of held) {
-    const reason = giveBack(db, row)
-    if (reason !== undefined) givenUp.push({ message: withoutPayload(row.message), reason, progress: row.progress })
-  }
+  const held = [...worker.held]
+  giveBackAll(db, held, givenUp)
   return held.length
 }
 
 /**
- * Takes an event from a worker that is gone. One that had been started was interrupted: it goes first in its lane, or to
- * the dead letters if it must not run twice or never gets as far as a report: then the answer is why.
+ * Gives back what a worker held. It handles the events of a lane one after another, so of those that are recorded as started only the
+ * first can have begun, and none while one waits that has begun before.
  */
-export const giveBack = (db: Database, row: Row): DeadReason | undefined => {
+export const giveBackAll = (db: Database, held: readonly Row[], givenUp: GivenUp[] = []): void => {
+  const begunIn = new Set<string>()
+  for (const row of held.toSorted((a, b) => (beforeInLane(waitingAt(a, a.place), waitingAt(b, b.place)) ? -1 : 1))) {
+    const { lane: name, place } = row
+    const lane = name === undefined ? undefined : db.events.lanes.get(name)
+    const mayHaveBegun = !lane || (!begunIn.has(lane.name) && lane.retries === 0 && lane.ready.peek()?.begun !== true)
+    if (lane && place.state === 'running' && place.started) begunIn.add(lane.name)
+    const reason = giveBack(db, row, mayHaveBegun)
+    if (reason !== undefined) givenUp.push({ message: withoutPayload(row.message), reason, progress: row.progress })
+  }
+}
+
+/**
+ * Takes an event from a worker that is gone. One that had been started was interrupted: it goes first in its lane, or to
+ * the dead letters if it must not run twice or never gets as far as a report: then the answer is why. `mayHaveBegun`: its start was not
+ * only recorded ahead of time.
+ */
+const giveBack = (db: Database, row: Row, mayHaveBegun: boolean): DeadReason | undefined => {
   const { place } = row
   if (place.state !== 'running') return undefined
-  if (place.started) {
+  if (place.started && !mayHaveBegun && row.onCrash === 'retry') {
+    row.unreported = Math.max(0, row.unreported - 1)
+  } else if (place.started) {
     row.interruptions++
     row.begun = true
     const { worker } = place

@@ -23,6 +23,12 @@ export class Lane {
     return this.held.size === 0 && this.retries === 0 && this.ready.peek() === undefined
   }
 
+  /** Whether an event with a higher order key is held: it may have begun, so one with this key is not recorded as started ahead of time. */
+  holdsLater(orderKey: number): boolean {
+    for (const row of this.held) if (row.orderKey > orderKey) return true
+    return false
+  }
+
   /** Whether what waits first goes before an event that is held and has not been started. */
   get isOvertaken(): boolean {
     const head = this.ready.peek()

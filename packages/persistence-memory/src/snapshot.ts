@@ -2,11 +2,11 @@ import type { ApprovalRow } from './approval-table.ts'
 import type { Database } from './database.ts'
 import { invalidArgument, textOf } from './errors.ts'
 import { EventTable } from './event-table.ts'
-import { giveBack } from './give-back.ts'
+import { giveBackAll } from './give-back.ts'
 import type { KeyRecord } from './idempotency-keys.ts'
 import type { LetterRow } from './letter-table.ts'
 import type { LogRow } from './log-table.ts'
-import { beforeInLane, type EventRecord, type Place, type Row, rowOf, waitingAt } from './stored-row.ts'
+import { type EventRecord, type Place, type Row, rowOf } from './stored-row.ts'
 
 const FORMAT = 'buslane-memory/1'
 
@@ -61,6 +61,5 @@ export const restoreSnapshot = (db: Database, snapshot: MemorySnapshot): void =>
     db.events.put(row, place)
     if (place.state === 'running') held.push(row)
   }
-  held.sort((a, b) => (beforeInLane(waitingAt(a, a.place), waitingAt(b, b.place)) ? -1 : 1))
-  for (const row of held) giveBack(db, row)
+  giveBackAll(db, held)
 }

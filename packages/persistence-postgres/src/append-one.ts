@@ -117,7 +117,9 @@ const columnsOf = (
 
   const kept = sql`(f.due and f.keep and me.worker is not null${entering ? sql` and l.given` : sql``})`
   const handlers = text(({ keep }) => keep?.start && JSON.stringify(keep.start))
-  const mayStart = entering ? sql` and l.held <= ${number('int', ({ keep }) => keep?.laneStart ?? 1)}` : sql``
+  const mayStart = entering
+    ? sql` and l.held <= ${number('int', ({ keep }) => keep?.laneStart ?? 1)} and (l.held = 1 or f.order_key >= l.reach)`
+    : sql``
   const started = sql`(${kept} and ${handlers} is not null${mayStart})`
   const ifKept = (value: RawBuilder<unknown>): RawBuilder<unknown> => sql`case when ${kept} then ${value} end`
   return {

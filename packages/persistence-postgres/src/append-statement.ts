@@ -44,7 +44,8 @@ export const insertEvents = (
 
   const steps: RawBuilder<unknown>[] = []
   // For key share: a sweep that finds this worker dead needs the row for itself, so it comes before or after this statement,
-  // never between the check and the lease. Heartbeats, which leave the key alone, do not wait.
+  // never between the check and the lease. Heartbeats, which leave the key alone, do not wait. Before a key is waited for, too: whoever
+  // asks what this worker holds waits for its row.
   if (working) {
     steps.push(sql`me as materialized (
       select worker from ${db.workers} where worker = ${worker}::uuid and dead_at is null for key share)`)
@@ -66,7 +67,8 @@ export const insertEvents = (
     steps.push(sql`keys as (
       insert into ${db.idempotency} (key, id)
       select idempotency_key, id from given ${limited ? sql`cross join patience` : sql``}
-      where idempotency_key is not null ${limited ? sql`and ms is not null` : sql``} order by idempotency_key
+      where idempotency_key is not null ${limited ? sql`and ms is not null` : sql``}
+        ${working ? sql`and (select count(*) from me) >= 0` : sql``} order by idempotency_key
       on conflict do nothing
       returning key)`)
   }
@@ -212,7 +214,7 @@ const insert = (db: Database, { entering, working, gated, token }: InsertShape):
     ? sql`(f.due and f.keep and exists (select from me)${entering ? sql` and (f.lane is null or coalesce(l.given, false))` : sql``})`
     : sql`false`
   const started = working
-    ? sql`(${kept} and f.handlers is not null${entering ? sql` and (f.lane is null or l.held - f.together + f.place <= f.lane_start)` : sql``})`
+    ? sql`(${kept} and f.handlers is not null${entering ? sql` and (f.lane is null or l.held - f.together + f.place <= f.lane_start and (l.held = f.together or f.order_key >= l.reach))` : sql``})`
     : sql`false`
   return sql`stored as (
     insert into ${db.events} (

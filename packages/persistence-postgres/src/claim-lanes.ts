@@ -92,7 +92,8 @@ export const rankWithLanes = (shape: ClaimShape): RawBuilder<unknown> => {
       cross join lateral (select p.known and not p.blocked and p.place <= p.room as fits) f
       cross join lateral (
         select f.fits and p.handlers is not null and p.expired is not true
-          and (p.lane is null or p.held + p.place <= ${laneStart}::int) as startable) g
+          and (p.lane is null or p.held + p.place <= ${laneStart}::int
+            and (p.held = 0 or not p.begun and p.order_key >= p.reach)) as startable) g
       window in_order as (partition by f.fits order by p.sort_key, p.sort_seq, p.place))`
 }
 

@@ -3,7 +3,7 @@ import { type RawBuilder, sql } from 'kysely'
 import { insertLetters } from './bury.ts'
 import type { StoreContext } from './context.ts'
 import { applyDelta } from './lanes.ts'
-import { lateFor } from './low-water.ts'
+import { laneEra, lateFor } from './low-water.ts'
 import { progressOf } from './progress.ts'
 import { keepKeys } from './report-statement.ts'
 
@@ -82,9 +82,22 @@ export const giveBackStatement = (
           where h.worker is not null
             and not exists (select from ${workers} w where w.worker = h.worker and w.dead_at is null)`
         : sql`select w.worker from ${workers} w where w.dead_at is not null`
-  const givenUp = sql`(e.started and e.on_crash = 'fail' or e.unreported >= ${MAX_UNREPORTED}::int)`
+  const givenUp = sql`(e.started and e.on_crash = 'fail' or e.unreported >= ${MAX_UNREPORTED}::int
+    and (b.may_have_begun or not e.started))`
   const reason = sql`case when e.started and e.on_crash = 'fail' then 'interrupted'
     else 'attempts-exhausted-without-report' end`
+  // A worker handles the events of a lane one after another: of those that are recorded as started only the first can have begun, and
+  // none if one waits that has begun before. Index events_lane.
+  const mayHaveBegun = sql`(e.started and (e.lane is null
+    or e.key = (
+        select s.key from ${events} s
+        where s.lane = e.lane and s.state = 'running' and s.started and s.worker = e.worker
+        order by s.begun desc, s.order_key, s.key limit 1)
+      and (
+        select b.key from ${events} b
+        where b.lane = e.lane and b.state = 'ready' and b.begun
+        order by b.order_key, b.key limit 1) is null
+      and (select l.retrying from ${db.lanes} l where l.era = ${laneEra(db)} and l.lane = e.lane) is not distinct from 0))`
   return sql<{ count: number; given_up: string | null }>`
     with recursive holding (worker) as (
       (select worker from ${events} where state = 'running' order by worker limit 1)
@@ -93,15 +106,17 @@ export const giveBackStatement = (
         select e.worker from ${events} e where e.state = 'running' and e.worker > h.worker order by e.worker limit 1)
       from holding h where h.worker is not null),
     found as materialized (
-      select e.key, ${givenUp} as given_up
+      select e.key, ${givenUp} as given_up, b.may_have_begun
       from ${events} e
+      cross join lateral (select ${mayHaveBegun} as may_have_begun) b
       where e.state = 'running' and e.worker = any(array(${dead}))
-      order by e.worker, e.key limit ${BATCH}::int for update skip locked),
+      order by e.worker, e.key limit ${BATCH}::int for update of e skip locked),
     given_back as (
       update ${events} e
       set state = case when f.given_up then 'dead' else 'ready' end,
         reason = case when f.given_up then ${reason} end,
-        interruptions = e.interruptions + e.started::int, begun = e.begun or e.started,
+        interruptions = e.interruptions + f.may_have_begun::int, begun = e.begun or f.may_have_begun,
+        unreported = case when e.started and not f.may_have_begun then greatest(0, e.unreported - 1) else e.unreported end,
         worker = null, token = null, started = false, late = ${lateFor(db, sql`e.order_key`)}
       from found f
       where e.key = f.key and e.key = any(array(select key from found ${config.deadLetters ? sql`where not given_up` : sql``}))

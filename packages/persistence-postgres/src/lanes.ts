@@ -60,7 +60,8 @@ export const enterLanes = (db: Database): RawBuilder<unknown> => sql`
  * Counts the events that are due into their lanes, before they are inserted: the rows are locked in the order of their names until
  * the commit, so the keys of a lane are in the order of its commits. Whether the worker is given them is decided by the lane's
  * own row as it is once locked: all of them, if the lane is idle or its own and nothing waits in it; else none. The primary key of
- * lanes serves it. It reads the CTEs `fresh (lane, due, order_key, keep)` and, for a worker, `me`, and adds `entered (lane, given, held)`.
+ * lanes serves it. It reads the CTEs `fresh (lane, due, order_key, keep)` and, for a worker, `me`, and adds `entered (lane, given, held, reach)`. What goes before
+ * something that is held is not to be recorded as started ahead: that may have begun, and after a crash the first that was started goes first.
  */
 export const enterNew = (db: Database, working: boolean): RawBuilder<unknown> => {
   const { lanes } = db
@@ -71,7 +72,7 @@ export const enterNew = (db: Database, working: boolean): RawBuilder<unknown> =>
       on conflict (era, lane) do update set
         waiting = l.waiting + excluded.waiting,
         head = case when l.waiting = 0 then excluded.head else least(l.head, excluded.head) end
-      returning lane, false as given, held)`
+      returning lane, false as given, held, reach)`
   }
   const granted = sql`(excluded.held > 0 and l.waiting = 0 and l.retrying = 0
     and (l.worker is null or l.worker = excluded.worker) and l.held + excluded.held <= ${MAX_KEPT_OF_LANE})`
@@ -92,5 +93,5 @@ export const enterNew = (db: Database, working: boolean): RawBuilder<unknown> =>
           else least(l.head, excluded.head) end,
         reach = case when ${granted} and l.held > 0 then greatest(l.reach, excluded.reach) when ${granted} then excluded.reach
           else l.reach end
-      returning l.lane, l.waiting = 0 as given, l.held)`
+      returning l.lane, l.waiting = 0 as given, l.held, l.reach)`
 }

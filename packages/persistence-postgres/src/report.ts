@@ -65,6 +65,15 @@ const reportRound = async (context: StoreContext, round: readonly Numbered[], an
     context.settled += applied.size
     context.turned += applied.size
   }
+  // First: the start of an event shares the batch with the end of the one before it in its lane, and must not be written without that.
+  if (completed.length > 0)
+    await apply(
+      completed,
+      completeStatement(
+        context,
+        completed.map(({ report }) => report.lease),
+      ),
+    )
   if (others.length > 0)
     await apply(
       others,
@@ -78,14 +87,6 @@ const reportRound = async (context: StoreContext, round: readonly Numbered[], an
     await apply(mayBeLocked, updateStatement(context, reports, true))
     await findSkipped(context, mayBeLocked, answers)
   }
-  if (completed.length > 0)
-    await apply(
-      completed,
-      completeStatement(
-        context,
-        completed.map(({ report }) => report.lease),
-      ),
-    )
   if (dead.length > 0) {
     const letters = dead.map(({ report: { lease, reason, progress, error } }) => ({
       ...lease,

@@ -257,3 +257,38 @@ describe('a durable publish that waits for the store to be reached', () => {
     await bus.stop()
   })
 })
+
+describe('a schedule that is on its way into the store when its session ends', () => {
+  it('R-SES-1 is cancelled as soon as it is there', async () => {
+    const link = new FaultyStore(memoryPersistence())
+    const bus = createBus({ persistence: link.persistence, logger: quiet })
+    bus.on(Stored, () => {}, { name: 'a' })
+    await bus.start()
+    const append = link.holdAnswer('append')
+    const session = bus.session('s')
+    const scheduled = session.schedule(Stored({ n: 1 }), { delayMs: 60_000 })
+    await append.answer
+    await session.end()
+    append.release()
+    await scheduled
+    await expect.poll(async () => (await link.persistence.inspect!.counts()).scheduled).toBe(0)
+    await bus.stop()
+  })
+
+  it('R-SES-1 is kept if the session detaches its schedules', async () => {
+    const link = new FaultyStore(memoryPersistence())
+    const bus = createBus({ persistence: link.persistence, logger: quiet })
+    bus.on(Stored, () => {}, { name: 'a' })
+    await bus.start()
+    const append = link.holdAnswer('append')
+    const session = bus.session('s')
+    const scheduled = session.schedule(Stored({ n: 1 }), { delayMs: 60_000 })
+    await append.answer
+    await session.end({ schedules: 'detach' })
+    append.release()
+    await scheduled
+    await new Promise((done) => setImmediate(done))
+    expect((await link.persistence.inspect!.counts()).scheduled).toBe(1)
+    await bus.stop()
+  })
+})

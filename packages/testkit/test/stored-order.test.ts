@@ -117,3 +117,54 @@ describe('R-LANE-3 answers of the store that come in another order than it did w
     await bus.stop()
   })
 })
+
+describe('R-PRI-5 R-LANE-3 an urgent event that goes before what is held of its lane', () => {
+  const Careful = defineEvent<string>('chat.careful', { durable: true, onCrash: 'fail' })
+
+  it('lets neither what is held nor what a claim brings meanwhile begin before what is first', async () => {
+    const persistence = memoryPersistence()
+    const link = new FaultyStore(persistence)
+    const bus = createBus({ persistence: link.persistence, logger: quiet })
+    const publisher = createBus({ persistence, logger: quiet })
+    const handled: string[] = []
+    const gate = Promise.withResolvers<void>()
+    bus.on(
+      Careful,
+      async ({ payload }) => {
+        handled.push(payload)
+        if (payload === 'running') await gate.promise
+      },
+      { name: 'listen' },
+    )
+    await bus.start()
+    // It claims ahead once it has seen that handlers are quick.
+    await Promise.all(upTo(200).map((n) => bus.publish(Careful(`warm ${n}`, { sessionId: `${n}` }))))
+    await bus.idle()
+    handled.length = 0
+    const publish = (name: string, priority: number): Promise<unknown> =>
+      publisher.publish(Careful(name, { sessionId: 's' }), { priority })
+    for (const [name, priority] of [
+      ['running', 50],
+      ['later', 50],
+      ['first', 0],
+    ] as const) {
+      const claim = holdClaim(link)
+      await publish(name, priority)
+      ;(await claim).release()
+      await new Promise((done) => setImmediate(done))
+    }
+    const claim = holdClaim(link)
+    await publish('second', 0)
+    const held = await claim
+    await publish('third', 0)
+    const reports = link.calls.get('report') ?? 0
+    gate.resolve()
+    await expect.poll(() => link.calls.get('report')).toBeGreaterThan(reports)
+    for (let turn = 0; turn < 10; turn++) await new Promise((done) => setImmediate(done))
+    held.release()
+    await expect.poll(() => handled.length).toBe(5)
+    expect(handled).toEqual(['running', 'first', 'second', 'third', 'later'])
+    await publisher.stop()
+    await bus.stop()
+  })
+})

@@ -34,6 +34,9 @@ export class Claimer {
   #laneLimit = 0
   #claiming = false
   #queued = false
+  /** How many lanes are being given back: what is first in them is not known to the store until that is written. */
+  #paused = 0
+  #rested = Promise.withResolvers<void>()
   #pollTimer: Timer | undefined = undefined
   /** When the next poll is, by the monotonic clock; `Infinity` while one is under way. */
   #pollAt = Infinity
@@ -126,9 +129,20 @@ export class Claimer {
     this.look()
   }
 
+  /** No claim begins until {@link resume}. Resolves when none is under way. */
+  async pause(): Promise<void> {
+    this.#paused++
+    while (this.busy) await this.#rested.promise
+  }
+
+  resume(): void {
+    this.#paused--
+    this.wake()
+  }
+
   /** Claims if there may be something, and room for it. */
   look(): void {
-    if (!this.#maybeMore || this.#claiming || this.#queued || !this.#enabled) return
+    if (!this.#maybeMore || this.#claiming || this.#queued || !this.#enabled || this.#paused > 0) return
     this.#queued = true
     queueMicrotask(() => {
       this.#queued = false
@@ -136,6 +150,9 @@ export class Claimer {
       void this.#claim()
         .catch(noop)
         .finally(() => {
+          const { resolve } = this.#rested
+          this.#rested = Promise.withResolvers()
+          resolve()
           this.#host.rested()
           this.#bus.checkQuiet()
         })
@@ -199,7 +216,7 @@ export class Claimer {
 
   async #claim(): Promise<void> {
     const { worker } = this.#connection
-    if (!this.#enabled || !this.#usable || worker === undefined) return
+    if (!this.#enabled || !this.#usable || worker === undefined || this.#paused > 0) return
     const budget = this.#budget.next(this.#host.holdings(), this.#bus.clock.monotonic())
     const types = this.#host.types()
     if (!budget || types.length === 0) return

@@ -125,11 +125,6 @@ export class Connection {
     this.#doubtful = true
   }
 
-  /** What was leased without anybody here knowing is free again. */
-  trust(worker: string): void {
-    if (worker === this.worker) this.#doubtful = false
-  }
-
   get isDoubtful(): boolean {
     return this.#doubtful
   }

@@ -183,7 +183,8 @@ export class Leases implements LeaseHost {
   report(held: StoredDelivery, report: Report, answered: (answer: Reported) => void): void {
     this.#host.reporter.send(held.facts.lease.key, report, (answer) => {
       this.#answered(held, answer)
-      answered(answer)
+      if (answer.overtaken) void this.#giveWay(held).then(() => answered(answer))
+      else answered(answer)
     })
   }
 
@@ -191,12 +192,26 @@ export class Leases implements LeaseHost {
     this.#host.reporter.sendProgress(held.facts.lease.key, held, (answer) => this.#answered(held, answer))
   }
 
-  #answered(held: StoredDelivery, { status, overtaken, skipped }: Reported): void {
+  #answered(held: StoredDelivery, { status, skipped }: Reported): void {
     if (skipped) this.#host.bus.after(PROGRESS_AGAIN_MS, () => held.writeProgress())
     if (status === 'lost' && !held.over) this.#lost(held, 'another worker has it')
-    if (!overtaken) return
-    this.clearLane(held)
-    this.#host.claimer.wake()
+  }
+
+  /**
+   * Something that goes before what is held of the lane waits in the store. All of it goes back, and so does what a claim that is under way
+   * brings: that took what came later, because the rest was still held. Until the store knows, the lane stands still and nothing is claimed.
+   */
+  async #giveWay(held: StoredDelivery): Promise<void> {
+    const { bus, claimer, store } = this.#host
+    // What the store refuses to take back must not hold up everything else.
+    const limit = Promise.withResolvers<void>()
+    const timer = bus.after(store.settings.leaseMs, limit.resolve)
+    const rested = claimer.pause()
+    const written = this.clearLane(held)
+    const cleared = rested.then(() => Promise.all([written, this.clearLane(held)]))
+    await Promise.race([cleared, limit.promise])
+    bus.cancel(timer)
+    claimer.resume()
   }
 
   ended(held: StoredDelivery, how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead' | 'lost'): void {
@@ -218,11 +233,13 @@ export class Leases implements LeaseHost {
     this.#host.bus.buried({ message, reason, progress, error })
   }
 
-  clearLane({ delivery }: StoredDelivery): void {
+  async clearLane({ delivery }: StoredDelivery): Promise<void> {
+    const releases: Promise<void>[] = []
     for (const waiting of this.#host.bus.waitingBehind(delivery)) {
       const held = leaseOf(waiting)
-      if (held && !held.over) void this.#giveBack(held)
+      if (held && !held.over) releases.push(this.#giveBack(held))
     }
+    await Promise.all(releases)
   }
 
   dueIn(delayMs: number): void {

@@ -1,5 +1,7 @@
 import type { EventStore } from '../persistence.ts'
+import type { StoreHost } from '../store-host.ts'
 import { noop } from '../thenable.ts'
+import type { Timer } from '../timers.ts'
 import type { Claimer } from './claimer.ts'
 import type { Connection } from './connection.ts'
 import type { Leases } from './leases.ts'
@@ -7,6 +9,7 @@ import { isFinal } from './unavailable.ts'
 
 interface LostAnswersHost {
   readonly store: EventStore
+  readonly bus: StoreHost
   readonly connection: Connection
   readonly leases: Leases
   readonly claimer: Claimer
@@ -24,6 +27,8 @@ export class LostAnswers {
   readonly #host: LostAnswersHost
   /** Set while leases are compared with what is known here: nothing new is leased meanwhile. */
   #comparing: Promise<void> | undefined = undefined
+  /** When they are compared again: as long as this worker has something to do, and so cannot give way to a new one. */
+  #again: Timer | undefined = undefined
 
   constructor(host: LostAnswersHost) {
     this.#host = host
@@ -52,6 +57,10 @@ export class LostAnswers {
     }
   }
 
+  close(): void {
+    this.#host.bus.cancel(this.#again)
+  }
+
   /** The store can be asked. Whether this worker gives way to a new one. */
   makeGood(): boolean {
     if (this.renews()) return true
@@ -75,7 +84,8 @@ export class LostAnswers {
 
   /** Gives back what is leased to this worker and unknown here, when nothing that leases is under way. */
   async #compare(): Promise<void> {
-    const { claimer, connection, leases, store } = this.#host
+    const { bus, claimer, connection, leases, store } = this.#host
+    bus.cancel(this.#again)
     const { isDoubtful, isUp, worker } = connection
     if (!store.releaseUnknown || !isDoubtful || !isUp || worker === undefined || this.#comparing) return
     const compared = Promise.withResolvers<void>()
@@ -84,7 +94,8 @@ export class LostAnswers {
       await leases.landed()
       const { known } = leases
       const released = await connection.call(() => store.releaseUnknown!(worker, known))
-      connection.trust(worker)
+      // Not trusted yet: what the database still has under way, because it waits for a lock, may lease something later.
+      this.#again = bus.after(store.settings.leaseMs, () => this.makeGood())
       if (released > 0) claimer.wake()
     } finally {
       this.#comparing = undefined

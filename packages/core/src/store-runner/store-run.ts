@@ -169,6 +169,7 @@ export class StoreRun implements StoreRunner {
     await Promise.race([written, limit.promise, gone])
     this.#bus.cancel(timer)
     this.#claimer.close()
+    this.#lost.close()
     this.#reporter.close()
     const left = await this.#connection.leave(connectMs)
     await this.#connection.close()
@@ -251,6 +252,7 @@ export class StoreRun implements StoreRunner {
       if (required || isFinal(error)) throw error
       this.#bus.accepted(delivery, dueAt)
       const later = this.#later.add(delivery, when, event, (key) => this.#cancelOf(key))
+      if (delivery.session?.storedSchedules.isOver) void later.cancel().catch(noop)
       return { id, status: 'accepted', durability: 'memory', dueAt, cancel: () => later.cancel() }
     }
   }

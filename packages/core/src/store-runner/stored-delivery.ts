@@ -32,8 +32,8 @@ export interface LeaseHost {
   ended(lease: StoredDelivery, how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead' | 'lost'): void
   /** It is in the dead letters. */
   buried(lease: StoredDelivery, report: Report & { readonly kind: 'dead' }): void
-  /** Gives back what waits here of its lane, which goes no further here for now. */
-  clearLane(lease: StoredDelivery): void
+  /** Gives back what waits here of its lane, which goes no further here for now. Resolves when that is written. */
+  clearLane(lease: StoredDelivery): Promise<void>
   /** Something that this process may handle is due after so long. */
   dueIn(delayMs: number): void
   /** Resolves when all that the store has been asked to lease so far is in its lane here. */
@@ -271,12 +271,12 @@ export class StoredDelivery implements DeliveryLease {
    */
   async #handBack(how: 'retried' | 'released', report: Report): Promise<void> {
     const host = this.#host
-    host.clearLane(this)
+    void host.clearLane(this)
     await this.#end(how, report)
     if (report.kind === 'retry') host.dueIn(report.delayMs)
     if (this.facts.lane === undefined) return
     await host.landed()
-    host.clearLane(this)
+    void host.clearLane(this)
   }
 
   #end(how: 'completed' | 'retried' | 'released' | 'deferred' | 'dead', report: Report): Promise<void> {

@@ -131,13 +131,25 @@ export class Model {
 
   end(worker: string): void {
     this.workers.delete(worker)
+    const mayHaveBegun = new Set(this.events.filter((event) => event.holder === worker && this.#mayHaveBegun(event)))
     for (const event of this.events) {
       if (event.owner === worker) event.owner = undefined
       if (event.holder !== worker) continue
-      const gone = event.started && (event.onCrash === 'fail' || event.unreported >= 10)
-      event.begun ||= event.started
+      const begins = mayHaveBegun.has(event)
+      const gone = event.started && (event.onCrash === 'fail' || (begins && event.unreported >= 10))
+      if (event.started && !begins) event.unreported = Math.max(0, event.unreported - 1)
+      event.begun ||= begins
       Object.assign(event, { state: gone ? 'buried' : 'ready', holder: undefined, started: false })
     }
+  }
+
+  /** Started, and in its lane no other can be the one that has begun. */
+  #mayHaveBegun(event: ModelEvent): boolean {
+    if (!event.started || event.lane === undefined) return event.started
+    const lane = this.events.filter((other) => other.lane === event.lane)
+    if (lane.some((other) => other.holdsLane || (other.state === 'ready' && other.begun))) return false
+    const started = lane.filter((other) => other.state === 'running' && other.started)
+    return started.every((other) => other === event || goesFirst(event, other))
   }
 
   #held(lane: string | undefined): ModelEvent[] {
@@ -149,9 +161,7 @@ export class Model {
     if (event.state !== 'ready' || (event.owner !== undefined && event.owner !== worker)) return false
     if (event.lane === undefined) return true
     const lane = this.events.filter((other) => other.lane === event.lane)
-    const head = lane
-      .filter(({ state }) => state === 'ready')
-      .sort((a, b) => Number(b.begun) - Number(a.begun) || a.orderKey - b.orderKey || a.seq - b.seq)[0]
+    const head = lane.filter(({ state }) => state === 'ready').sort((a, b) => (goesFirst(a, b) ? -1 : 1))[0]
     return (
       head === event &&
       this.#held(event.lane).every(({ holder }) => holder === worker) &&
@@ -159,3 +169,7 @@ export class Model {
     )
   }
 }
+
+/** In a lane. */
+const goesFirst = (a: ModelEvent, b: ModelEvent): boolean =>
+  (Number(b.begun) - Number(a.begun) || a.orderKey - b.orderKey || a.seq - b.seq) < 0
