@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { describe, expect, inject, it } from 'vitest'
 import { newEvent, openStore, request, wrongLanes } from './support/store.ts'
 
@@ -49,6 +50,9 @@ describe('what a worker had begun when it died', () => {
     await using opened = await openStore(inject('connectionString'))
     const { client, schema, store } = opened
     const { worker } = await store.join({ name: 'a' })
+    // A transaction sees what others do as it was when it first looked.
+    const observer = new pg.Client({ connectionString: inject('connectionString') })
+    await observer.connect()
     await client.query('begin')
     await client.query(`insert into "${schema}".idempotency (key, id) values ('k', 'other')`)
     const appending = store.append(
@@ -56,9 +60,9 @@ describe('what a worker had begun when it died', () => {
       worker,
     )
     const blocked = async (): Promise<number> => {
-      const { rowCount } = await client.query(
+      const { rowCount } = await observer.query(
         `select 1 from pg_locks l join pg_stat_activity a using (pid)
-          where not l.granted and a.query like '%' || $1 || '%' and pid <> pg_backend_pid()`,
+          where not l.granted and position($1 in a.query) > 0`,
         [schema],
       )
       return rowCount ?? 0
@@ -69,5 +73,6 @@ describe('what a worker had begun when it died', () => {
     await client.query('rollback')
     await expect(appending).resolves.toMatchObject([{ status: 'stored' }])
     expect(await released).toBe(1)
+    await observer.end()
   })
 })
